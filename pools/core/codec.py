@@ -21,7 +21,6 @@ from pools.core import rules
 from pools.core.document import Document, HeaderEdit, Part
 from pools.core.errors import DocumentError, Path, Problem
 
-
 P = TypeVar("P", bound=Part)
 
 

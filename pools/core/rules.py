@@ -1,4 +1,4 @@
-"""What must hold between the values of a document: unique names, references, pairs of fields."""
+"""What must hold between values of a document: unique names, references, pairs of fields."""
 
 from __future__ import annotations
 
