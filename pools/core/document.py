@@ -245,8 +245,7 @@ class Backend(Part):
     @property
     def address(self) -> str:
         """host:port, with an IPv6 host in brackets; the backend's name within its pool."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return fields.host_port(self.host, self.port)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

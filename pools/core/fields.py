@@ -214,6 +214,11 @@ def backend_host(value: str) -> str:
     return hostname(value)
 
 
+def host_port(host: str, port: int) -> str:
+    """host:port, with an IPv6 host in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def host_header_or_empty(value: str) -> str:
     """host or host:port, as a Host field carries it."""
     if not value:

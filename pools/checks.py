@@ -1,0 +1,41 @@
+"""System checks: a bad setting stops the start with one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, register
+
+from pools import conf
+
+# Ids are kept for good: a new setting takes the next number, whatever its place in Conf.
+IDS = {
+    "POOLS_DATA_DIR": "pools.E001",
+    "POOLS_TRUSTED_PROXIES": "pools.E002",
+    "POOLS_ADMIN_HOST": "pools.E003",
+    "POOLS_RESERVED_PATHS": "pools.E004",
+    "POOLS_FALLTHROUGH": "pools.E005",
+    "POOLS_VIA": "pools.E006",
+    "POOLS_FORWARDED": "pools.E007",
+    "POOLS_REDIS_URL": "pools.E008",
+    "POOLS_POLL_INTERVAL_S": "pools.E009",
+    "POOLS_PROBE_CONCURRENCY": "pools.E010",
+}
+
+
+@register()
+def settings_hold(
+    *, app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Every setting of ours that is wrong, by name."""
+    found: list[CheckMessage] = []
+    for spec in fields(conf.Conf):
+        name = conf.setting(spec)
+        try:
+            conf.read(spec)
+        except ValueError as error:
+            found.append(Error(f"{name} is {error}", id=IDS[name]))
+    return found

@@ -1,0 +1,105 @@
+"""The app's settings, read from the project's: POOLS_<FIELD>, each with a default.
+
+docs/settings.md has a heading for each; `pools.checks` reports what is wrong with them
+at start, so that `current()` raises only where the checks were skipped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, Field, dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    IPvAnyNetwork,
+    Strict,
+    TypeAdapter,
+    ValidationError,
+)
+
+from pools.core import fields as values
+
+PREFIX = "POOLS_"
+
+
+def _between(low: float, high: float) -> AfterValidator:
+    def check(value: float) -> float:
+        if not low <= value <= high:
+            raise ValueError(f"use {low:g} to {high:g}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _networks(value: Any) -> Any:
+    """An iterable of text; one bare text would be read letter by letter."""
+    if isinstance(value, str):
+        raise ValueError("give a list of networks, such as ['10.0.0.0/8']")
+    return value
+
+
+def _host(value: str) -> str:
+    return value and values.backend_host(value)
+
+
+def _reserved(paths: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if paths is None else tuple(values.path_prefix(path) for path in paths)
+
+
+Flag = Annotated[bool, Strict()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conf:
+    """The settings as they are now; `data_dir` is POOLS_DATA_DIR and so on.
+
+    `admin_host` is canonical (lower case; IPv6 without brackets), `reserved_paths` are
+    prefixes without a final slash.
+    """
+
+    data_dir: Path | None = None
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_networks)] = ()
+    admin_host: Annotated[str, AfterValidator(_host)] = ""
+    reserved_paths: Annotated[tuple[str, ...] | None, AfterValidator(_reserved)] = None
+    fallthrough: Flag = True
+    via: Annotated[str, AfterValidator(values.token_or_empty)] = "proxysite"
+    forwarded: Flag = False
+    redis_url: str = ""
+    poll_interval_s: Annotated[float, Strict(), _between(0.05, 60)] = 0.5
+    probe_concurrency: Annotated[int, Strict(), _between(1, 256)] = 32
+
+
+_HINTS = get_type_hints(Conf, include_extras=True)
+_ADAPTERS = {spec.name: TypeAdapter[Any](_HINTS[spec.name]) for spec in fields(Conf)}
+
+
+def setting(spec: Field[Any]) -> str:
+    """The name of the field's setting: "POOLS_DATA_DIR"."""
+    return PREFIX + spec.name.upper()
+
+
+def read(spec: Field[Any]) -> Any:
+    """One setting, checked; raises ValueError with what is wrong, without its name."""
+    assert spec.default is not MISSING
+    value = getattr(settings, setting(spec), spec.default)
+    try:
+        return _ADAPTERS[spec.name].validate_python(value)
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        cause = detail.get("ctx", {}).get("error", detail["msg"])
+        raise ValueError(f"{value!r}: {cause}") from None
+
+
+def current() -> Conf:
+    """All settings. Some microseconds each: read it once, not for each request."""
+    found = {}
+    for spec in fields(Conf):
+        try:
+            found[spec.name] = read(spec)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{setting(spec)} is {error}") from None
+    return Conf(**found)

@@ -1,0 +1,402 @@
+"""The configuration as rows: what the admin edits, and nothing that changes by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db import models
+
+from pools import site
+from pools.core import document, fields, rules
+from pools.core.errors import Problem
+from pools.models.parts import PartModel, choices
+
+# The document's defaults, with values for what has none.
+_POOL = document.Pool(name="-")
+_BACKEND = document.Backend(host="localhost", port=80)
+_ROUTE = document.Route(name="-", pool="-")
+
+
+def default_retry_on() -> list[str]:
+    return [reason.value for reason in _POOL.retry.on]
+
+
+class Pool(PartModel):
+    part_kind = document.Pool
+
+    name = models.CharField(
+        max_length=63,
+        unique=True,
+        help_text="Letters, digits, '.', '_' and '-'; routes and files name the pool by it.",
+    )
+    policy = models.CharField(
+        max_length=32,
+        choices=choices(document.Policy),
+        default=_POOL.policy.value,
+        help_text="How a backend is chosen for a request.",
+    )
+    hash_on = models.CharField(
+        "hash on",
+        max_length=32,
+        choices=choices(document.HashOn),
+        default=_POOL.hash.on.value,
+        help_text="For consistent hash: what of a request decides its backend.",
+    )
+    hash_name = models.CharField(
+        "hashed name",
+        blank=True,
+        default=_POOL.hash.name,
+        help_text="The header or cookie to hash.",
+    )
+    hash_balance_factor = models.IntegerField(
+        "balance factor (%)",
+        default=_POOL.hash.balance_factor,
+        help_text="No backend takes more than this percentage of its fair share of requests "
+        "in flight: 101 to 1000, or 0 for no bound.",
+    )
+    sticky_mode = models.CharField(
+        "stickiness",
+        max_length=16,
+        choices=choices(document.StickyMode),
+        default=_POOL.sticky.mode.value,
+        help_text="Cookie: a signed cookie keeps a client on its backend.",
+    )
+    sticky_cookie = models.CharField(
+        "cookie name", default=_POOL.sticky.cookie, help_text="Never passed to backends."
+    )
+    sticky_ttl_s = models.IntegerField(
+        "cookie life (s)",
+        default=_POOL.sticky.ttl_s,
+        help_text="Seconds; 0: until the browser is closed.",
+    )
+    sticky_same_site = models.CharField(
+        "cookie SameSite",
+        max_length=16,
+        choices=choices(document.SameSite),
+        default=_POOL.sticky.same_site.value,
+        help_text="Whether the cookie goes with requests from other sites.",
+    )
+    sticky_secure = models.CharField(
+        "cookie Secure",
+        max_length=16,
+        choices=choices(document.CookieSecure),
+        default=_POOL.sticky.secure.value,
+        help_text="Auto: Secure when the client came by https.",
+    )
+    sticky_http_only = models.BooleanField(
+        "cookie HttpOnly",
+        default=_POOL.sticky.http_only,
+        help_text="Scripts in pages cannot read the cookie.",
+    )
+    sticky_while_draining = models.BooleanField(
+        "stay while draining",
+        default=_POOL.sticky.while_draining,
+        help_text="Clients that hold the cookie stay on a draining backend.",
+    )
+    host_mode = models.CharField(
+        "Host",
+        max_length=16,
+        choices=choices(document.HostMode),
+        default=_POOL.host.mode.value,
+        help_text="The Host that backends get: the client's own (preserve), the backend's, "
+        "or a fixed one.",
+    )
+    host_value = models.CharField(
+        "fixed Host",
+        blank=True,
+        default=_POOL.host.value,
+        help_text="For a fixed Host: name, or name:port.",
+    )
+    connect_timeout_s = models.FloatField(
+        "connect time-out (s)",
+        default=_POOL.connect_timeout_s,
+        help_text="Seconds to make a connection to a backend.",
+    )
+    response_timeout_s = models.FloatField(
+        "response time-out (s)",
+        default=_POOL.response_timeout_s,
+        help_text="Seconds that a backend may be silent, before and within its answer.",
+    )
+    exchange_timeout_s = models.FloatField(
+        "exchange time-out (s)",
+        default=_POOL.exchange_timeout_s,
+        help_text="Seconds for the whole exchange with its retries; 0: no bound.",
+    )
+    retry_attempts = models.IntegerField(
+        "attempts",
+        default=_POOL.retry.attempts,
+        help_text="Tries for one request, the first one counted: 1 to 10.",
+    )
+    retry_on = models.JSONField(
+        "retry on",
+        blank=True,
+        default=default_retry_on,
+        help_text=f"What may be tried again on another backend: {', '.join(document.RetryOn)}.",
+    )
+    retry_non_idempotent = models.BooleanField(
+        "retry non-idempotent methods",
+        default=_POOL.retry.non_idempotent,
+        help_text="POST and PATCH may be sent again even after a backend got them; it may "
+        "then act on them twice.",
+    )
+    max_in_flight = models.IntegerField(
+        "max in flight",
+        default=_POOL.max_in_flight,
+        help_text="Requests that each backend serves at a time; 0: no limit.",
+    )
+    tls_verify = models.BooleanField(
+        "verify certificates",
+        default=_POOL.tls.verify,
+        help_text="For https backends: refuse a certificate that is not valid for the host.",
+    )
+    tls_ca = models.TextField(
+        "CA certificates",
+        blank=True,
+        default=_POOL.tls.ca,
+        help_text="PEM; empty: the system's.",
+    )
+    tls_server_name = models.CharField(
+        "TLS server name",
+        blank=True,
+        default=_POOL.tls.server_name,
+        help_text="The name asked for (SNI) and checked; empty: the backend's host.",
+    )
+    passive_failures = models.IntegerField(
+        "failures to eject",
+        default=_POOL.passive.failures,
+        help_text="Consecutive failed requests after which a backend is left out for a "
+        "while; 0: never.",
+    )
+    passive_base_ejection_s = models.FloatField(
+        "base ejection (s)",
+        default=_POOL.passive.base_ejection_s,
+        help_text="Seconds of the first ejection; it grows with each that follows.",
+    )
+    passive_max_ejected_percent = models.IntegerField(
+        "largest share ejected (%)",
+        default=_POOL.passive.max_ejected_percent,
+        help_text="Percentage of the pool that may be ejected at a time.",
+    )
+    passive_panic_percent = models.IntegerField(
+        "panic threshold (%)",
+        default=_POOL.passive.panic_percent,
+        help_text="When less than this percentage of the pool is healthy, health is ignored "
+        "rather than requests refused; 0: never.",
+    )
+    slow_start_s = models.FloatField(
+        "slow start (s)",
+        default=_POOL.slow_start_s,
+        help_text="Seconds in which a backend that came back grows to its full share; 0: none.",
+    )
+    probe_kind = models.CharField(
+        "probe",
+        max_length=16,
+        choices=choices(document.ProbeKind),
+        default=_POOL.probe.kind.value,
+        help_text="HTTP: status and text of an answer. TCP: that a connection is made.",
+    )
+    probe_method = models.CharField(
+        "probe method", default=_POOL.probe.method, help_text="GET or HEAD, as a rule."
+    )
+    probe_path = models.CharField(
+        "probe path", default=_POOL.probe.path, help_text="Path, with its query if any."
+    )
+    probe_host = models.CharField(
+        "probe Host",
+        blank=True,
+        default=_POOL.probe.host,
+        help_text="The Host that probes send; empty: the backend's.",
+    )
+    probe_port = models.IntegerField(
+        "probe port", default=_POOL.probe.port, help_text="0: the backend's port."
+    )
+    probe_statuses = models.CharField(
+        "expected statuses",
+        default=_POOL.probe.statuses,
+        help_text="Statuses of a healthy backend, such as 200-399,418.",
+    )
+    probe_text = models.TextField(
+        "expected text",
+        blank=True,
+        default=_POOL.probe.text,
+        help_text="Text that the answer must hold; empty: any.",
+    )
+    probe_interval_s = models.FloatField(
+        "probe interval (s)",
+        default=_POOL.probe.interval_s,
+        help_text="Seconds from one probe of a backend to the next; 1 or more.",
+    )
+    probe_timeout_s = models.FloatField(
+        "probe time-out (s)",
+        default=_POOL.probe.timeout_s,
+        help_text="Seconds for a whole probe; not longer than the interval.",
+    )
+    probe_rise = models.IntegerField(
+        "rise",
+        default=_POOL.probe.rise,
+        help_text="Consecutive successes after which a backend is up.",
+    )
+    probe_fall = models.IntegerField(
+        "fall",
+        default=_POOL.probe.fall,
+        help_text="Consecutive failures after which a backend is down.",
+    )
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def part_problems(self, part: document.Pool) -> Iterator[Problem]:
+        yield from rules.pool_problems(part)
+        yield from site.pool_problems(part)
+
+
+class Backend(PartModel):
+    part_kind = document.Backend
+
+    pool = models.ForeignKey(Pool, on_delete=models.CASCADE, related_name="backends")
+    host = models.CharField(
+        max_length=253, help_text="Name or IP address, without scheme, port or path."
+    )
+    port = models.IntegerField(help_text="1 to 65535.")
+    scheme = models.CharField(
+        max_length=8, choices=choices(document.Scheme), default=_BACKEND.scheme.value
+    )
+    weight = models.IntegerField(
+        default=_BACKEND.weight,
+        help_text="Share of requests in proportion to the other backends: 0 to 256; 0: no "
+        "new requests.",
+    )
+    backup = models.BooleanField(
+        default=_BACKEND.backup,
+        help_text="Gets requests only when no other backend of the pool is available.",
+    )
+    state = models.CharField(
+        "admin state",
+        max_length=8,
+        choices=choices(document.AdminState),
+        default=_BACKEND.state.value,
+        help_text="Drain: no new requests, those in flight finish. Maint: no requests and "
+        "no probes.",
+    )
+    max_in_flight = models.IntegerField(
+        "max in flight",
+        null=True,
+        blank=True,
+        default=_BACKEND.max_in_flight,
+        help_text="Requests served at a time; empty: the pool's, 0: no limit.",
+    )
+
+    class Meta:
+        ordering = ("pool__name", "host", "port")
+        constraints = [
+            models.UniqueConstraint(
+                fields=("pool", "host", "port"),
+                name="pools_backend_address",
+                violation_error_message="This host and port is in the pool already.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+    @property
+    def address(self) -> str:
+        """host:port, with an IPv6 host in brackets."""
+        return fields.host_port(self.host, self.port)
+
+    @property
+    def key(self) -> str:
+        """The stable id of the backend everywhere: "web/10.0.0.1:8000"."""
+        return f"{self.pool.name}/{self.address}"
+
+
+class Route(PartModel):
+    part_kind = document.Route
+
+    name = models.CharField(
+        max_length=63, unique=True, help_text="Letters, digits, '.', '_' and '-'."
+    )
+    pool = models.ForeignKey(Pool, on_delete=models.PROTECT, related_name="routes")
+    enabled = models.BooleanField(default=_ROUTE.enabled)
+    hosts = models.JSONField(
+        blank=True,
+        default=list,
+        help_text="Host names: app.example.com, or *.example.com for all below it; empty: "
+        "any host.",
+    )
+    path_prefix = models.CharField(
+        "path prefix",
+        default=_ROUTE.path_prefix,
+        help_text="/api takes /api and all below it, not /apix. The longest prefix wins.",
+    )
+    methods = models.JSONField(
+        blank=True, default=list, help_text="Methods, such as GET; empty: any."
+    )
+    conditions = models.JSONField(
+        blank=True,
+        default=list,
+        help_text="Tests of request headers that must all hold: header, match "
+        f"({', '.join(document.Match)}) and value.",
+    )
+    prefix_mode = models.CharField(
+        "prefix",
+        max_length=16,
+        choices=choices(document.PrefixMode),
+        default=_ROUTE.prefix_mode.value,
+        help_text="What becomes of the prefix on the way to the backend.",
+    )
+    prefix_replacement = models.CharField(
+        "replacement",
+        blank=True,
+        default=_ROUTE.prefix_replacement,
+        help_text="For replace: the prefix that the backend gets instead.",
+    )
+    request_headers_set = models.JSONField(
+        "request headers to set",
+        blank=True,
+        default=dict,
+        help_text="Name: value; replaces what the client sent.",
+    )
+    request_headers_remove = models.JSONField(
+        "request headers to remove", blank=True, default=list, help_text="Names."
+    )
+    response_headers_set = models.JSONField(
+        "response headers to set",
+        blank=True,
+        default=dict,
+        help_text="Name: value; replaces what the backend sent.",
+    )
+    response_headers_remove = models.JSONField(
+        "response headers to remove", blank=True, default=list, help_text="Names."
+    )
+    max_body_bytes = models.BigIntegerField(
+        "largest body (bytes)",
+        default=_ROUTE.max_body_bytes,
+        help_text="Bytes of a request's body, above which the answer is 413; 0: no limit.",
+    )
+    connect_timeout_s = models.FloatField(
+        "connect time-out (s)", null=True, blank=True, help_text="Seconds; empty: the pool's."
+    )
+    response_timeout_s = models.FloatField(
+        "response time-out (s)", null=True, blank=True, help_text="Seconds; empty: the pool's."
+    )
+    exchange_timeout_s = models.FloatField(
+        "exchange time-out (s)",
+        null=True,
+        blank=True,
+        help_text="Seconds; empty: the pool's, 0: no bound.",
+    )
+
+    class Meta:
+        verbose_name = "routing rule"
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def part_problems(self, part: document.Route) -> Iterator[Problem]:
+        yield from rules.route_problems(part)
+        yield from site.route_problems(part)

@@ -1,0 +1,83 @@
+"""What probes found. Written by probes alone, never by a save of the configuration."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from pools.core.probing import Verdict
+from pools.models.config import Backend, Pool
+from pools.models.parts import choices
+
+
+class BackendHealth(models.Model):
+    """The verdict on a backend and the counts towards the next one.
+
+    Written only when something of it changes: steady health writes nothing here.
+    """
+
+    backend = models.OneToOneField(Backend, on_delete=models.CASCADE, related_name="health")
+    verdict = models.CharField(
+        max_length=8, choices=choices(Verdict), default=Verdict.UNKNOWN.value
+    )
+    since = models.DateTimeField(
+        null=True, blank=True, help_text="When the verdict became what it is."
+    )
+    successes = models.IntegerField(default=0, help_text="Consecutive ones, up to rise.")
+    failures = models.IntegerField(default=0, help_text="Consecutive ones, up to fall.")
+    reason = models.CharField(
+        blank=True, default="", help_text="What the last probe that changed something found."
+    )
+    code = models.IntegerField("status", null=True, blank=True, help_text="The HTTP status.")
+    latency_ms = models.FloatField("latency (ms)", null=True, blank=True)
+    changed_at = models.DateTimeField("changed at", null=True, blank=True)
+
+    class Meta:
+        verbose_name = "health"
+        verbose_name_plural = "health"
+
+    def __str__(self) -> str:
+        return f"{self.backend.key}: {self.verdict}"
+
+
+class HealthEvent(models.Model):
+    """A verdict that flipped."""
+
+    backend = models.ForeignKey(Backend, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField()
+    old = models.CharField("from", max_length=8, choices=choices(Verdict))
+    new = models.CharField("to", max_length=8, choices=choices(Verdict))
+    reason = models.CharField(blank=True, default="")
+    seen_by = models.CharField(
+        "seen by", blank=True, default="", help_text="The process whose probe it was."
+    )
+
+    class Meta:
+        verbose_name = "health event"
+        ordering = ("-at", "-pk")
+        indexes = [
+            models.Index(fields=("backend", "-at"), name="pools_event_backend_at"),
+            models.Index(fields=("-at",), name="pools_event_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.backend.key}: {self.old} -> {self.new}"
+
+
+class ProbeSchedule(models.Model):
+    """When a pool is probed; written once a round.
+
+    A claim is a conditional update of `next_at`, so that two schedulers never probe a
+    pool twice. `done_at` is when the last finished round ended: verdicts of a pool whose
+    rounds stopped are stale.
+    """
+
+    pool = models.OneToOneField(Pool, on_delete=models.CASCADE, related_name="schedule")
+    next_at = models.DateTimeField("next at", db_index=True)
+    claimed_at = models.DateTimeField("claimed at", null=True, blank=True)
+    done_at = models.DateTimeField("done at", null=True, blank=True)
+
+    class Meta:
+        verbose_name = "probe schedule"
+
+    def __str__(self) -> str:
+        return f"{self.pool.name}: next at {self.next_at:%H:%M:%S}"

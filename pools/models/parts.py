@@ -1,0 +1,148 @@
+"""Rows that hold a part of the document.
+
+Rules:
+- The document's dataclasses are the one list of fields. A column's name is the path of
+  its value joined by "_" (probe.interval_s: probe_interval_s); its default is theirs.
+- A column holds the value in the document's plain form.
+- Rules of values live in core: a row checks itself by making its part, and each problem
+  comes back to its column.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from pools.core import codec
+from pools.core.document import Backend, Part, Pool, Route
+from pools.core.errors import DocumentError, Path, Problem
+
+# Parts that are rows of their own, not columns of the row above.
+OWN_ROWS = frozenset({"backends"})
+_ACRONYMS = {"http": "HTTP", "https": "HTTPS", "tcp": "TCP"}
+
+
+def choices(kind: type[StrEnum]) -> list[tuple[str, str]]:
+    """The enum's values with labels for people: ("round_robin", "Round robin")."""
+    return [(member.value, label(member.value)) for member in kind]
+
+
+def label(value: str) -> str:
+    words = [_ACRONYMS.get(word, word) for word in value.split("_")]
+    return " ".join((words[0][:1].upper() + words[0][1:], *words[1:]))
+
+
+def _columns(kind: type[Part]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    hints = typing.get_type_hints(kind)
+    for spec in dataclasses.fields(kind):
+        if spec.name in OWN_ROWS:
+            continue
+        hint = hints[spec.name]
+        if isinstance(hint, type) and issubclass(hint, Part):
+            for name, path in _columns(hint):
+                yield f"{spec.name}_{name}", (spec.name, *path)
+        else:
+            yield spec.name, (spec.name,)
+
+
+# The columns of a part in the order of its fields, each with its path:
+# COLUMNS[Pool]["tls_ca"] is ("tls", "ca").
+COLUMNS: Mapping[type[Part], Mapping[str, tuple[str, ...]]] = {
+    kind: dict(_columns(kind)) for kind in (Pool, Backend, Route)
+}
+
+
+def column_at(kind: type[Part], path: Path) -> tuple[str, Path]:
+    """The column that holds what a problem's path points at, and the rest of the path."""
+    for name, steps in COLUMNS[kind].items():
+        if path[: len(steps)] == steps:
+            return name, path[len(steps) :]
+    raise KeyError(path)
+
+
+class PartModel(models.Model):
+    """A row that holds one part of kind `part_kind`."""
+
+    part_kind: ClassVar[type[Part]]
+
+    class Meta:
+        abstract = True
+
+    def plain(self) -> dict[str, Any]:
+        """The part as plain data, not checked; a reference is the name of its row."""
+        found: dict[str, Any] = {}
+        for column, (*above, last) in COLUMNS[self.part_kind].items():
+            value = getattr(self, column, None)
+            place = found
+            for step in above:
+                place = place.setdefault(step, {})
+            place[last] = getattr(value, "name", None) if self._refers(column) else value
+        return found
+
+    def part(self) -> Part:
+        """The part, canonical; raises DocumentError where a value does not hold."""
+        return codec.parse_part(self.part_kind, self.plain())
+
+    def assign(self, part: Part) -> bool:
+        """Take over the part's values, but for references; whether any was another."""
+        plain = codec.to_plain(part, defaults=True)
+        changed = False
+        for column, path in COLUMNS[self.part_kind].items():
+            if self._refers(column):
+                continue
+            value: Any = plain
+            for step in path:
+                value = value[step]
+            if getattr(self, column) != value:
+                setattr(self, column, value)
+                changed = True
+        return changed
+
+    def part_problems(self, part: Any) -> Iterable[Problem]:
+        """What does not hold between the values of a part, by core's rules and the site's."""
+        return ()
+
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        """Django's checks of each column, then the document's where those found nothing."""
+        errors: dict[str, Any] = {}
+        try:
+            super().clean_fields(exclude=exclude)
+        except ValidationError as error:
+            errors = error.update_error_dict(errors)
+        said = {*errors, *(exclude or ())}
+        try:
+            self.part()
+        except DocumentError as error:
+            for column, messages in self._by_column(error.problems).items():
+                if column not in said:
+                    errors[column] = messages
+        if errors:
+            raise ValidationError(errors)
+
+    def clean(self) -> None:
+        """Check values against each other, and write them in their canonical form."""
+        super().clean()
+        try:
+            part = self.part()
+        except DocumentError:
+            return  # clean_fields said it
+        if errors := self._by_column(self.part_problems(part)):
+            raise ValidationError(errors)
+        self.assign(part)
+
+    def _by_column(self, problems: Iterable[Problem]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for problem in problems:
+            column, rest = column_at(self.part_kind, problem.path)
+            message = str(Problem(rest, problem.message))
+            found.setdefault(column, []).append(message)
+        return found
+
+    def _refers(self, column: str) -> bool:
+        return bool(self._meta.get_field(column).is_relation)
