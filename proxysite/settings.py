@@ -1,12 +1,29 @@
 """Wiring of the project; every value comes from the environment, with a default."""
 
+import sys
+from functools import partial
 from pathlib import Path
 
+from django.utils.functional import SimpleLazyObject
+from environs import EnvError
+
+from proxysite import environment
+
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = BASE_DIR / "data"
-SECRET_KEY = "replaced-by-the-settings-of-the-running-project"
-DEBUG = False
-ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
+
+try:
+    _env = environment.read(BASE_DIR)
+except EnvError as error:
+    # Whatever starts (manage.py, gunicorn, celery) ends with this one line.
+    print(f"{error} (docs/settings.md says what each variable takes)", file=sys.stderr)
+    raise SystemExit(2) from None
+
+DATA_DIR = _env.data_dir
+DEBUG = _env.debug
+
+# Lazy, so that only what signs something makes the key.
+SECRET_KEY = _env.secret_key or SimpleLazyObject(partial(environment.secret_key, DATA_DIR))
+
 INSTALLED_APPS = [
     "unfold",
     "django.contrib.admin",
@@ -44,17 +61,56 @@ TEMPLATES = [
         },
     }
 ]
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": DATA_DIR / "proxysite.sqlite3",
-        "OPTIONS": {
-            "timeout": 10,
-            "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        },
-    }
-}
+
+DATABASES = {"default": _env.database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# The admin's hosts; traffic through routes is not limited by them. Loopback stays, for
+# health checks from within.
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *_env.allowed_hosts]
+if _env.admin_host:
+    ALLOWED_HOSTS.append(_env.admin_host)
+CSRF_TRUSTED_ORIGINS = _env.csrf_trusted_origins
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# Names of our own: a Django application behind the proxy keeps its `sessionid` and
+# `csrftoken`, while these never reach it.
+SESSION_COOKIE_NAME = "proxysite_sessionid"
+CSRF_COOKIE_NAME = "proxysite_csrftoken"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _env.secure_cookies
+
 STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True  # straight from the apps: nothing to collect
 USE_TZ = True
+
+POOLS_DATA_DIR = DATA_DIR
+POOLS_REDIS_URL = _env.redis_url
+POOLS_TRUSTED_PROXIES = _env.trusted_proxies
+POOLS_ADMIN_HOST = _env.admin_host
+POOLS_RESERVED_PATHS = ["/admin", "/static", "/-"]
+POOLS_FALLTHROUGH = False
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": _env.log_level},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        "django.request": {"level": "ERROR"},  # a line for each 404 is the access log's
+        # Beat says that it sends a task, a worker that it took and ended one: each second.
+        "celery.beat": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+    },
+}

@@ -1,3 +1,5 @@
+"""The control plane: the admin."""
+
 from django.contrib import admin
 from django.urls import path
 

@@ -1,0 +1,68 @@
+"""Celery: beat sends a tick each second, workers do what is due.
+
+Ticks carry no data and may be lost: what is due is claimed in the database. They expire
+before they can pile up where no worker runs.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from celery import Celery, signals
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxysite.settings")
+
+from django.conf import settings
+
+BROKER_FOLDER = "broker"
+
+
+def _broker() -> dict[str, Any]:
+    """Redis where there is one, or else files in the data folder."""
+    if settings.POOLS_REDIS_URL:
+        return {"broker_url": settings.POOLS_REDIS_URL}
+    folder = Path(settings.DATA_DIR, BROKER_FOLDER)
+    messages, control = folder / "messages", folder / "control"
+    for path in (messages, control):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return {
+        "broker_url": "filesystem://",
+        "broker_transport_options": {
+            # One folder for both directions: what beat writes is what workers read.
+            "data_folder_in": str(messages),
+            "data_folder_out": str(messages),
+            "control_folder": str(control),
+            "polling_interval": 0.5,
+        },
+    }
+
+
+app = Celery("proxysite")
+app.conf.update(
+    **_broker(),
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,  # Redis may be away for long
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    worker_hijack_root_logger=False,
+    worker_send_task_events=False,
+    task_default_queue="proxysite",
+    task_ignore_result=True,
+    result_expires=None,
+    timezone="UTC",
+    # Kept in memory: an entry that is due each second has nothing to remember, and
+    # a schedule file would be one more thing that a kill can break.
+    beat_scheduler="celery.beat.Scheduler",
+    beat_schedule={
+        "probe": {"task": "pools.probe", "schedule": 1.0, "options": {"expires": 2.0}},
+        "publish": {"task": "pools.publish", "schedule": 5.0, "options": {"expires": 5.0}},
+    },
+)
+app.autodiscover_tasks(["pools.health"])
+
+
+@signals.after_task_publish.connect
+@signals.task_postrun.connect
+def alive(signal: object, **kwargs: Any) -> None:
+    """Touch a file that health checks look at: "beat" when sending, "worker" when done."""
+    name = "beat" if signal is signals.after_task_publish else "worker"
+    Path(settings.DATA_DIR, f"{name}.alive").touch()

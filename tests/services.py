@@ -1,0 +1,136 @@
+"""Real servers for tests, on free ports of loopback and with folders of their own."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import psycopg
+import pytest
+import redis
+
+T = TypeVar("T")
+
+STRICT = os.environ.get("REQUIRE_SERVICES") == "1"
+
+
+def program(name: str, *folders: str) -> str:
+    """Where a program is; without it the test is skipped, or fails with REQUIRE_SERVICES=1."""
+    found = shutil.which(name, path=os.pathsep.join([os.environ["PATH"], *folders]))
+    if found is None:
+        message = f"{name} is not installed"
+        if STRICT:
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing uses now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def eventually(condition: Callable[[], T], *, within_s: float = 10.0, saying: str = "") -> T:
+    """The condition's first true value; fails when there is none in time."""
+    deadline = time.monotonic() + within_s
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {within_s:g} s: {saying or condition}")
+        time.sleep(0.02)
+    return value
+
+
+@contextmanager
+def _running(
+    argv: Sequence[str | Path], log: Path, *, stop: signal.Signals = signal.SIGTERM
+) -> Iterator[None]:
+    with log.open("wb") as output:
+        child = subprocess.Popen(argv, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            yield
+        except BaseException:
+            print(log.read_text(errors="replace"))
+            raise
+        finally:
+            child.send_signal(stop)
+            try:
+                child.wait(10)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+@contextmanager
+def redis_server(*, port: int | None = None) -> Iterator[str]:
+    """A Redis that keeps nothing; gives its URL."""
+    server, port = program("redis-server"), port or free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+    with tempfile.TemporaryDirectory(prefix="proxysite-redis-") as folder:
+        argv = [server, "--bind", "127.0.0.1", "--port", str(port), "--dir", folder]
+        argv += ["--save", "", "--appendonly", "no"]
+        with _running(argv, Path(folder, "log")), redis.Redis.from_url(url) as client:
+            eventually(lambda: _answers(client.ping, redis.ConnectionError), saying="redis")
+            yield url
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """A PostgreSQL of one superuser and an empty database; gives its URL."""
+    folders = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
+    initdb, server = program("initdb", *folders), program("postgres", *folders)
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="proxysite-postgres-") as folder:
+        data, log = Path(folder, "data"), Path(folder, "log")
+        user = _unprivileged(Path(folder))
+        subprocess.run(
+            [*user, initdb, "-D", data, "-U", "proxysite", "-A", "trust", "-E", "UTF8", "-N"],
+            check=True,
+            capture_output=True,
+        )
+        argv = [*user, server, "-D", data, "-k", "", "-c", "listen_addresses=127.0.0.1"]
+        argv += ["-p", str(port), "-c", "fsync=off", "-c", "max_connections=200"]
+        url = f"postgres://proxysite@127.0.0.1:{port}/postgres"
+        with _running(argv, log, stop=signal.SIGINT):  # SIGINT: does not wait for clients
+            eventually(
+                lambda: _answers(lambda: psycopg.connect(url).close(), psycopg.Error),
+                saying="postgres",
+                within_s=30,
+            )
+            yield url
+
+
+def _answers(ask: Callable[[], object], error: type[Exception]) -> bool:
+    try:
+        ask()
+    except error:
+        return False
+    return True
+
+
+def _unprivileged(folder: Path) -> list[str]:
+    """PostgreSQL refuses to run as root: the words that make it another user's."""
+    if os.geteuid() != 0:
+        return []
+    try:
+        user = pwd.getpwnam("postgres")
+    except KeyError:
+        user = pwd.getpwnam("nobody")
+    os.chown(folder, user.pw_uid, user.pw_gid)
+    return [
+        program("setpriv"),
+        f"--reuid={user.pw_uid}",
+        f"--regid={user.pw_gid}",
+        "--clear-groups",
+    ]
