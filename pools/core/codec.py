@@ -25,7 +25,7 @@ P = TypeVar("P", bound=Part)
 
 
 @cache
-def _adapter(kind: type[Part]) -> TypeAdapter[Any]:
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
@@ -137,7 +137,7 @@ def _kind_at(kind: type[Part], path: Path) -> type[Part]:
 
 
 @cache
-def _children(kind: type[Part]) -> Mapping[str, type[Part]]:
+def _children(kind: type[Any]) -> Mapping[str, type[Part]]:
     """The parts below a part, by field: a part itself or what its tuple holds."""
     children = {}
     for key, hint in typing.get_type_hints(kind).items():

@@ -1,0 +1,231 @@
+"""Which route takes a request, and why not another.
+
+Rules:
+- A route is a candidate when it is enabled and its host, prefix, methods and conditions
+  all hold. Of the candidates the most specific wins, by this order: host (exact, then
+  the longest wildcard, then any), then the longest prefix, then the most conditions
+  (methods count as one), then the name.
+- A prefix ends on a segment boundary: /api takes /api, /api/ and /api/x, never /apix.
+- Matching is on the raw path, the very bytes that go on to the backend: nothing is
+  decoded and no dot segment resolved.
+- There is a trie of path segments for each host, so that the cost of a match grows with
+  the segments of the longest prefix and not with the number of routes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pools.core.compiled import CompiledRoute
+from pools.core.document import Match
+from pools.core.request import RequestHead
+
+# Longer names do not exist (RFC 1035 §2.3.4), so no wildcard takes them; without the
+# bound a Host of thousands of dots would cost its square.
+MAX_HOST = 255
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A route that did not take a request, and why, in words."""
+
+    route: CompiledRoute
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The route taken, if any, and all others in the order of precedence."""
+
+    taken: CompiledRoute | None
+    passed_over: tuple[PassedOver, ...]
+
+
+class _Node:
+    """The routes whose prefix ends here, most specific first, and the segments below."""
+
+    __slots__ = ("children", "routes")
+
+    def __init__(self) -> None:
+        self.children: dict[bytes, _Node] = {}
+        self.routes: tuple[CompiledRoute, ...] = ()
+
+    def add(self, segments: Iterable[bytes], route: CompiledRoute) -> None:
+        node = self
+        for segment in segments:
+            node = node.children.setdefault(segment, _Node())
+        node.routes = tuple(sorted((*node.routes, route), key=_within_prefix))
+
+
+class RouteTable:
+    """All routes of a snapshot. Immutable once made."""
+
+    __slots__ = ("_any", "_depth", "_exact", "_wildcard", "routes")
+
+    def __init__(self, routes: Iterable[CompiledRoute]) -> None:
+        self.routes = tuple(routes)
+        self._exact: dict[str, _Node] = {}
+        self._wildcard: dict[str, _Node] = {}  # by the name behind "*."
+        self._any = _Node()
+        self._depth = 0
+        for route in self.routes:
+            if route.spec.enabled:
+                self._add(route)
+
+    def _add(self, route: CompiledRoute) -> None:
+        segments = _segments(route.prefix)
+        self._depth = max(self._depth, len(segments))
+        if not route.spec.hosts:
+            self._any.add(segments, route)
+        for host in route.spec.hosts:
+            if host.startswith("*."):
+                self._wildcard.setdefault(host[2:], _Node()).add(segments, route)
+            else:
+                self._exact.setdefault(host, _Node()).add(segments, route)
+
+    def match(self, head: RequestHead) -> CompiledRoute | None:
+        """The route that takes the request; None: there is none."""
+        # What lies deeper than any prefix need not be split.
+        segments = head.path.split(b"/", self._depth + 1)
+        # A path that does not begin with "/" ("*" of OPTIONS) is below the root alone.
+        below = segments[1:] if not segments[0] else []
+        for root in self._roots(head.host):
+            found = _deepest(root, below, head)
+            if found is not None:
+                return found
+        return None
+
+    def _roots(self, host: str) -> Iterator[_Node]:
+        """The tries of the host, most specific first."""
+        exact = self._exact.get(host)
+        if exact is not None:
+            yield exact
+        if self._wildcard and len(host) <= MAX_HOST:
+            dot = host.find(".")
+            while dot >= 0:
+                wildcard = self._wildcard.get(host[dot + 1 :])
+                if wildcard is not None:
+                    yield wildcard
+                dot = host.find(".", dot + 1)
+        yield self._any
+
+    def explain(self, head: RequestHead) -> Explanation:
+        """What `match` does with the request and why; its cost grows with the routes."""
+        taken = self.match(head)
+        others = sorted(
+            (route for route in self.routes if route is not taken),
+            key=lambda route: _precedence(route, head),
+        )
+        return Explanation(
+            taken, tuple(PassedOver(route, _reason(route, head, taken)) for route in others)
+        )
+
+
+def _segments(prefix: bytes) -> list[bytes]:
+    return [] if prefix == b"/" else prefix.split(b"/")[1:]
+
+
+def _within_prefix(route: CompiledRoute) -> tuple[int, str]:
+    return -route.specificity, route.name
+
+
+def _deepest(root: _Node, segments: list[bytes], head: RequestHead) -> CompiledRoute | None:
+    """The first route that holds, from the longest prefix up."""
+    node = root
+    path = [node]
+    for segment in segments:
+        child = node.children.get(segment)
+        if child is None:
+            break
+        node = child
+        path.append(node)
+    for node in reversed(path):
+        for route in node.routes:
+            if route.holds(head):
+                return route
+    return None
+
+
+# --- Explaining: by the rules as they read, not by the trie ------------------------
+
+
+def _host_rank(route: CompiledRoute, host: str) -> int:
+    """How well a route's hosts fit: more is more specific, 0 is any, -1 is not at all."""
+    if not route.spec.hosts:
+        return 0
+    ranks = [-1]
+    for pattern in route.spec.hosts:
+        if pattern == host:
+            ranks.append(MAX_HOST + 1)  # above any wildcard
+        elif pattern.startswith("*.") and len(host) <= MAX_HOST and host.endswith(pattern[1:]):
+            ranks.append(len(pattern) - 1)
+    return max(ranks)
+
+
+def _precedence(route: CompiledRoute, head: RequestHead) -> tuple[int, int, int, str]:
+    """Sorts the most specific route first."""
+    return (
+        -_host_rank(route, head.host),
+        -len(_segments(route.prefix)),
+        *_within_prefix(route),
+    )
+
+
+def _reason(route: CompiledRoute, head: RequestHead, taken: CompiledRoute | None) -> str:
+    """Why a route other than `taken` does not take the request: the first cause found."""
+    if not route.spec.enabled:
+        return "it is disabled"
+    if _host_rank(route, head.host) < 0:
+        host = f"host {head.host}" if head.host else "no host"
+        return f"{host} is not {_either(route.spec.hosts)}"
+    if not _below(route.prefix, head.path):
+        return f"path {_text(head.path)} is not below {route.spec.path_prefix}"
+    if route.methods and head.method not in route.methods:
+        return f"method {_text(head.method)} is not {_either(route.spec.methods)}"
+    for condition in route.conditions:
+        if not condition.holds(head):
+            header, value = condition.spec.header, condition.spec.value
+            return f"header {header} {_UNMET[condition.spec.match].format(value)}"
+    # What holds and was not taken stands behind what was.
+    assert taken is not None
+    return _outranked(route, head, taken)
+
+
+_UNMET = {
+    Match.EQUALS: "is not {!r}",
+    Match.PREFIX: "does not begin with {!r}",
+    Match.CONTAINS: "does not contain {!r}",
+    Match.PRESENT: "is absent",
+    Match.ABSENT: "is present",
+}
+
+
+def _outranked(route: CompiledRoute, head: RequestHead, taken: CompiledRoute) -> str:
+    """By what `taken` is the more specific of two routes that both hold."""
+    mine, best = _precedence(route, head), _precedence(taken, head)
+    if mine[0] != best[0]:
+        return f"less specific than {taken.name}: it fits the host less closely"
+    if mine[1] != best[1]:
+        return (
+            f"less specific than {taken.name}: prefix {route.spec.path_prefix} is shorter "
+            f"than {taken.spec.path_prefix}"
+        )
+    if mine[2] != best[2]:
+        return (
+            f"less specific than {taken.name}: it has {route.specificity} conditions and not "
+            f"{taken.specificity}"
+        )
+    return f"as specific as {taken.name}, whose name comes first"
+
+
+def _below(prefix: bytes, path: bytes) -> bool:
+    return prefix == b"/" or path == prefix or path.startswith(prefix + b"/")
+
+
+def _either(words: tuple[str, ...]) -> str:
+    return " or ".join(words)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("ascii", "backslashreplace")

@@ -1,0 +1,317 @@
+"""What one process knows of its backends beyond the configuration; it survives a swap.
+
+Rules:
+- State is kept by backend key. A backend that goes while it has requests in flight keeps
+  its state until they end, so that its leases end well and count if it comes back.
+- A backend takes requests by `_standing`: ready with a weight and in good health: yes;
+  draining, or weight 0: from sticky clients alone; maint, down or ejected: no.
+- Backups are used where no primary is left. Panic is judged among the primaries, or
+  among the backups where they alone are in good health.
+- What health, ejections and weights allow is worked out when one of them changes and
+  kept until the next change is due; each selection looks only at what is full or tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from threading import Lock
+
+from pools.core import cookies, passive
+from pools.core.balancers import BALANCERS
+from pools.core.compiled import CompiledBackend, CompiledPool
+from pools.core.document import AdminState, StickyMode
+from pools.core.passive import PassiveState
+from pools.core.probing import Verdict
+from pools.core.request import RequestHead
+from pools.core.retry import RetryBudget
+
+_NEVER = float("inf")
+_LONG_AGO = float("-inf")
+
+# Envoy's min_weight_percent; and how finely the scale is followed.
+SLOW_START_FLOOR = 0.1
+SLOW_START_STEPS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class BackendStatus:
+    """What is known of one backend now. `why` says what keeps it, or what is overruled."""
+
+    key: str
+    pool: str
+    state: AdminState
+    verdict: Verdict
+    in_flight: int
+    ejected_for_s: float
+    available: bool
+    why: str
+
+
+class BackendState:
+    """One backend's state; a `balancers.Candidate`. Guarded by its pool's lock."""
+
+    __slots__ = (
+        "backend",
+        "current",
+        "in_flight",
+        "key",
+        "passive",
+        "seed",
+        "sticky",
+        "verdict",
+        "warm_from",
+        "weight",
+    )
+
+    def __init__(self, backend: CompiledBackend, verdict: Verdict) -> None:
+        self.backend = backend
+        self.key = backend.key
+        self.seed = backend.seed
+        self.verdict = verdict
+        self.in_flight = 0
+        self.passive = PassiveState()
+        self.warm_from = _LONG_AGO  # when its slow start began
+        # For the balancer.
+        self.weight = float(backend.spec.weight)
+        self.current = 0.0
+        # Whether clients with its cookie may have it; set with the pool's tiers.
+        self.sticky = False
+
+    @property
+    def full(self) -> bool:
+        return 0 < self.backend.max_in_flight <= self.in_flight
+
+    @property
+    def ready(self) -> bool:
+        """Whether the operator lets it take any client."""
+        spec = self.backend.spec
+        return spec.state is AdminState.READY and spec.weight > 0
+
+    def healthy(self, now: float) -> bool:
+        return self.verdict is not Verdict.DOWN and not self.passive.ejected(now)
+
+
+class PoolState:
+    """The states of one pool's backends, and the choice among them.
+
+    Who calls a method holds `lock`.
+    """
+
+    def __init__(self, pool: CompiledPool) -> None:
+        self.lock = Lock()
+        self.in_flight = 0
+        self.budget = RetryBudget()
+        self.backends: dict[str, BackendState] = {}
+        self.pool = pool
+        self._members: tuple[BackendState, ...] = ()
+        self._tiers: tuple[Sequence[BackendState], ...] = ()
+        self._until = _LONG_AGO  # up to when the tiers hold
+
+    def configure(
+        self,
+        pool: CompiledPool,
+        verdicts: Mapping[str, Verdict],
+        *,
+        now: float,
+        warm: bool,
+    ) -> None:
+        """Take on a configuration. `warm`: backends that are new in it start slowly."""
+        kept = {key: state for key, state in self.backends.items() if state.in_flight}
+        members = []
+        reweighted = False
+        for backend in pool.backends:
+            state = self.backends.get(backend.key)
+            if state is None:
+                state = BackendState(backend, verdicts.get(backend.key, Verdict.UNKNOWN))
+                state.warm_from = now if warm else _LONG_AGO
+                reweighted = True
+            elif warm and _turns_up(state.backend, backend):
+                state.warm_from = now
+            reweighted |= state.backend.spec.weight != backend.spec.weight
+            state.backend = backend
+            members.append(state)
+        if reweighted:
+            # What a backend of weight 256 owes would keep it out for long at weight 1.
+            for state in members:
+                state.current = 0.0
+        self.pool = pool
+        self.backends = kept | {state.key: state for state in members}
+        self._members = tuple(members)
+        self._by_token = {
+            backend.token: self.backends[backend.key] for backend in pool.backends
+        }
+        spec = pool.spec
+        self._sticky = spec.sticky.mode is StickyMode.COOKIE
+        self._cookie = spec.sticky.cookie.encode()
+        self._limited = any(backend.max_in_flight for backend in pool.backends)
+        self._balancer = BALANCERS[spec.policy](spec)
+        self._slow_start_s = spec.slow_start_s if self._balancer.slow_start else 0.0
+        self._until = _LONG_AGO
+
+    # --- choosing ------------------------------------------------------------------
+
+    def select(
+        self, head: RequestHead, tried: Collection[str], *, now: float, random: Random
+    ) -> BackendState | None:
+        """The backend for the request, other than those tried; None: there is none."""
+        if now >= self._until:
+            self._settle(now)
+        if self._sticky:
+            own = self.presented(head)
+            if own and own.sticky and not own.full and own.key not in tried:
+                return own
+        for tier in self._tiers:
+            candidates = self._free(tier, tried)
+            if len(candidates) > 1:
+                return self._balancer.select(candidates, head, random)
+            if candidates:
+                return candidates[0]
+        return None
+
+    def another(self, tried: Collection[str], *, now: float) -> bool:
+        """Whether there is a backend other than those tried."""
+        if now >= self._until:
+            self._settle(now)
+        return any(self._free(tier, tried) for tier in self._tiers)
+
+    def presented(self, head: RequestHead) -> BackendState | None:
+        """The backend that the request's sticky cookie names."""
+        token = cookies.find(head.headers, self._cookie)
+        return None if token is None else self._by_token.get(token)
+
+    def _free(
+        self, tier: Sequence[BackendState], tried: Collection[str]
+    ) -> Sequence[BackendState]:
+        if not tried and not self._limited:
+            return tier
+        return [state for state in tier if state.key not in tried and not state.full]
+
+    # --- working out who may be chosen -----------------------------------------------
+
+    def _settle(self, now: float) -> None:
+        """Work out tiers, weights and who may keep its clients; and for how long."""
+        primaries = _Tier(self, now, backup=False)
+        backups = _Tier(self, now, backup=True)
+        tiers: tuple[_Tier, ...] = (primaries, backups)
+        if backups.healthy and not primaries.healthy:
+            tiers = (backups,)
+        self._tiers = tuple(tier.usable for tier in tiers if tier.usable)
+        spec = self.pool.spec
+        usable = {state.key for tier in self._tiers for state in tier}
+        for state in self._members:
+            stays = state.backend.spec.state is not AdminState.MAINT and (
+                state.backend.spec.state is AdminState.READY or spec.sticky.while_draining
+            )
+            state.sticky = state.key in usable or (stays and state.healthy(now))
+        self._until = min(
+            (s.passive.until for s in self._members if s.passive.ejected(now)),
+            default=_NEVER,
+        )
+        self._scale(now)
+
+    def _scale(self, now: float) -> None:
+        """Set the weights in force: scaled for backends that start slowly."""
+        for state in self._members:
+            scale = 1.0
+            if now < state.warm_from + self._slow_start_s:
+                warmed = (now - state.warm_from) / self._slow_start_s
+                scale = max(SLOW_START_FLOOR, warmed)
+                step = self._slow_start_s / SLOW_START_STEPS
+                self._until = min(self._until, now + step)
+            state.weight = state.backend.spec.weight * scale
+
+    # --- what happens to them --------------------------------------------------------
+
+    def apply_health(self, verdicts: Mapping[str, Verdict], *, now: float) -> None:
+        for state in self.backends.values():
+            verdict = verdicts.get(state.key, Verdict.UNKNOWN)
+            if state.verdict is Verdict.DOWN and verdict is not Verdict.DOWN:
+                state.warm_from = now
+            state.verdict = verdict
+        self._until = _LONG_AGO
+
+    def failed(self, state: BackendState, *, now: float) -> None:
+        """Count a failure of a backend, which may eject it."""
+        spec = self.pool.spec.passive
+        if state.passive.ejected(now) or not state.passive.failed(spec):
+            return
+        ready = [other for other in self._members if other.ready]
+        others = sum(other.healthy(now) for other in ready if other is not state)
+        ejected = sum(other.passive.ejected(now) for other in ready)
+        if passive.may_eject(spec, pool=len(ready), ejected=ejected, others_selectable=others):
+            state.passive.eject(spec, now)
+            state.warm_from = state.passive.until
+            self._until = _LONG_AGO
+
+    def recovered(self, keys: Iterable[str], *, now: float) -> None:
+        """End the ejections of these backends of the pool."""
+        for key in keys:
+            state = self.backends.get(key)
+            if state is not None and state.passive.ejected(now):
+                state.passive.recover(now)
+                state.warm_from = now
+                self._until = _LONG_AGO
+
+    # --- telling -----------------------------------------------------------------------
+
+    def ejected(self, *, now: float) -> list[str]:
+        return [state.key for state in self._members if state.passive.ejected(now)]
+
+    def status(self, *, now: float) -> list[BackendStatus]:
+        if now >= self._until:
+            self._settle(now)
+        usable = {state.key for tier in self._tiers for state in tier}
+        return [self._status(state, state.key in usable, now) for state in self._members]
+
+    def _status(self, state: BackendState, usable: bool, now: float) -> BackendStatus:
+        spec = state.backend.spec
+        ejected_for_s = max(0.0, state.passive.until - now)
+        ill = ""
+        if state.verdict is Verdict.DOWN:
+            ill = "probes say down"
+        elif ejected_for_s:
+            ill = f"ejected for {ejected_for_s:.0f} s after failed requests"
+        if spec.state is AdminState.MAINT:
+            why = "in maintenance"
+        elif spec.state is AdminState.DRAIN:
+            why = "draining"
+        elif not spec.weight:
+            why = "weight 0"
+        elif state.full:
+            why = f"full: {state.in_flight} of {state.backend.max_in_flight} in flight"
+        elif ill and usable:
+            why = f"{ill}, but so many are out that health is ignored (panic)"
+        else:
+            why = ill
+        return BackendStatus(
+            key=state.key,
+            pool=self.pool.name,
+            state=spec.state,
+            verdict=state.verdict,
+            in_flight=state.in_flight,
+            ejected_for_s=ejected_for_s,
+            available=state.ready and not state.full and (usable or not ill),
+            why=why,
+        )
+
+
+class _Tier:
+    """The ready primaries, or the ready backups, of a pool."""
+
+    def __init__(self, pool: PoolState, now: float, *, backup: bool) -> None:
+        ready = [
+            state
+            for state in pool._members
+            if state.ready and state.backend.spec.backup is backup
+        ]
+        self.healthy = [state for state in ready if state.healthy(now)]
+        panic = passive.panics(
+            pool.pool.spec.passive, selectable=len(self.healthy), ready=len(ready)
+        )
+        self.usable = ready if panic else self.healthy
+
+
+def _turns_up(before: CompiledBackend, after: CompiledBackend) -> bool:
+    return before.spec.state is AdminState.MAINT and after.spec.state is not AdminState.MAINT
