@@ -11,7 +11,6 @@ import difflib
 import typing
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -24,9 +23,14 @@ from pools.core.errors import DocumentError, Path, Problem
 P = TypeVar("P", bound=Part)
 
 
-@cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+# By hand, as mypy takes a frozen dataclass for no key of functools.cache.
+_ADAPTERS: dict[type[Part], TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: type[Part]) -> TypeAdapter[Any]:
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def parse(data: object) -> Document:
@@ -136,8 +140,7 @@ def _kind_at(kind: type[Part], path: Path) -> type[Part]:
     return kind
 
 
-@cache
-def _children(kind: type[Any]) -> Mapping[str, type[Part]]:
+def _children(kind: type[Part]) -> Mapping[str, type[Part]]:
     """The parts below a part, by field: a part itself or what its tuple holds."""
     children = {}
     for key, hint in typing.get_type_hints(kind).items():
