@@ -24,3 +24,5 @@ atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 from proxysite.settings import *  # noqa: E402, F403  (needs the environment above)
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick, for logins
+# A file, as in production: threads of an in-memory SQLite lock each other out of tables.
+DATABASES["default"]["TEST"] = {"NAME": f"{_folder}/test.sqlite3"}  # noqa: F405

@@ -1,0 +1,118 @@
+"""The one way in which a change comes into force.
+
+Rules:
+- Whoever changes configuration rows does it within `change`. One writer at a time: the
+  row PublishedState is locked first, so that two never publish the same number and
+  neither loses what the other did.
+- What does not compile is refused whole: DocumentError rolls back everything.
+- Only what differs becomes a revision.
+- `QuerySet.update` sends no signal, so `publish_pending` is to be called every few
+  seconds as well.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.db.models import F
+
+from pools.control import compile, wake
+from pools.core import codec
+from pools.core.document import Document
+from pools.core.errors import DocumentError
+from pools.models import PublishedState, Revision
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+logger = logging.getLogger("pools.control")
+
+_refused = ""  # what publish_pending last complained of, so that it says it once
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a change led to; `revision` is None where nothing is different."""
+
+    revision: Revision | None = None
+
+
+@contextmanager
+def change(*, who: str, user: User | None = None, why: str = "") -> Iterator[Outcome]:
+    """Change rows in here; at the end they are compiled, checked and published.
+
+    Raises DocumentError, with everything rolled back, where the rows do not hold.
+    Changes may be nested in one another and in a transaction of the caller's.
+    """
+    outcome = Outcome()
+    with transaction.atomic():
+        state = PublishedState.lock()
+        yield outcome
+        document = compile.document()
+        if document != published(state.revision):
+            outcome.revision = _publish(state, document, who, user, why)
+
+
+def published(number: int) -> Document | None:
+    """The canonical document of a revision, the empty one for 0; None: it can't be read."""
+    if number == 0:
+        return Document()
+    plain = Revision.objects.values_list("document", flat=True).get(number=number)
+    try:
+        return compile.canonical(codec.parse_part(Document, plain))
+    except DocumentError:
+        return None  # written by another version of the program
+
+
+def publish_pending() -> Revision | None:
+    """Publish what was changed past `change`, if anything was.
+
+    Rows that do not hold are logged, once for each reason, and change nothing.
+    """
+    global _refused
+    try:
+        state = PublishedState.objects.filter(pk=PublishedState.KEY).first()
+        if compile.document() == published(state.revision if state else 0):
+            return None
+        with change(who="", why="found changed in the database") as outcome:
+            pass  # compiled again, under the lock
+    except DocumentError as error:
+        if str(error) != _refused:
+            logger.error("the configuration in the database does not hold: %s", error)
+        _refused = str(error)
+        return None
+    _refused = ""
+    return outcome.revision
+
+
+def health_changed() -> None:
+    """Tell all processes that health is different; for use within health's transaction.
+
+    Call it before writing the rows that it tells of: `change` too locks PublishedState
+    first, and two that lock in another order can meet in a deadlock.
+    """
+    PublishedState.lock()
+    PublishedState.objects.update(health_version=F("health_version") + 1)
+    transaction.on_commit(wake.wake)
+
+
+def _publish(
+    state: PublishedState,
+    document: Document,
+    who: str,
+    user: User | None,
+    why: str,
+) -> Revision:
+    # In full, so that an old revision keeps its meaning when a default changes.
+    plain = codec.to_plain(document, defaults=True)
+    revision = Revision.objects.create(
+        number=state.revision + 1, document=plain, user=user, who=who, why=why
+    )
+    PublishedState.objects.update(revision=revision.number)
+    transaction.on_commit(wake.wake)
+    return revision
