@@ -1,0 +1,67 @@
+"""Backends that answer as a test says, on sockets of loopback."""
+
+import socket
+import threading
+from contextlib import ExitStack, suppress
+
+import pytest
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+
+class Backend:
+    """Accepts connections until its test ends; each is `answer(connection, head)`'s.
+
+    An answer of bytes is sent as it is. `heads` are the request heads that came.
+    """
+
+    def __init__(self, answer=OK, *, family=socket.AF_INET, wrap=None):
+        self.answer = answer
+        self.heads = []
+        self._wrap = wrap
+        host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
+        self._listener = socket.create_server((host, 0), family=family)
+        self.host, self.port = self._listener.getsockname()[:2]
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._accept)
+        self._thread.start()
+
+    def _accept(self):
+        while not self._ended.is_set():
+            connection, _ = self._listener.accept()
+            with connection, suppress(OSError):
+                self._serve(connection)
+
+    def _serve(self, connection):
+        connection.settimeout(5)
+        if self._wrap:
+            connection = self._wrap(connection)
+        with connection:
+            head = connection.recv(65536)
+            if not head:
+                return
+            self.heads.append(head)
+            if isinstance(self.answer, bytes):
+                connection.sendall(self.answer)
+            else:
+                self.answer(connection, self._ended)
+
+    def close(self):
+        self._ended.set()
+        with suppress(OSError):
+            socket.create_connection((self.host, self.port), 1).close()
+        self._thread.join()
+        self._listener.close()
+
+
+@pytest.fixture
+def backend():
+    """backend(answer, …) -> Backend, closed when the test ends."""
+    with ExitStack() as stack:
+
+        def start(*args, **kwargs):
+            started = Backend(*args, **kwargs)
+            stack.callback(started.close)
+            return started
+
+        yield start
