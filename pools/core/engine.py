@@ -16,7 +16,6 @@
 
 Rules:
 - The engine is thread-safe; an exchange is one thread's at a time.
-- An exchange holds at most one lease, and ends it on any way out of its `with`.
 - A pool's backends are those of the newest snapshot, even for an exchange that began
   before it: who has gone or drains gets no further attempt.
 - Time and chance are given: `clock` in seconds that only grow, `random`.
@@ -25,34 +24,18 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from random import Random
 from threading import Lock
-from types import TracebackType
-from typing import Self
 
-from pools.core import cookies, retry
-from pools.core.compiled import CompiledBackend, CompiledPool, CompiledRoute
-from pools.core.document import CookieSecure, Document, RetryOn, StickyMode
-from pools.core.errors import NoBackendAvailable
+from pools.core.compiled import CompiledPool, CompiledRoute
+from pools.core.document import Document
+from pools.core.exchange import Attempt, Exchange
 from pools.core.probing import Verdict
 from pools.core.request import RequestHead
-from pools.core.retry import Failure, FailureKind
-from pools.core.runtime import BackendState, BackendStatus, PoolState
+from pools.core.runtime import BackendStatus, PoolState
 from pools.core.snapshot import Snapshot, compile_snapshot
 
 __all__ = ["Attempt", "BackendStatus", "Engine", "Exchange"]
-
-# Answers of a gateway, or of a backend that is not in order: they count as failures.
-_BAD_STATUS = {502: RetryOn.HTTP_502, 503: RetryOn.HTTP_503, 504: RetryOn.HTTP_504}
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A backend to send the request to. `fresh`: not on a kept-alive connection."""
-
-    backend: CompiledBackend
-    fresh: bool
 
 
 class Engine:
@@ -103,27 +86,30 @@ class Engine:
     def recovered(self, keys: Iterable[str]) -> None:
         """End the ejections of these backends: a probe passed since."""
         keys, now = tuple(keys), self.clock()
-        for pool in self._pools.values():
-            with pool.lock:
-                pool.recovered(keys, now=now)
+        with self._changing:
+            for pool in self._pools.values():
+                with pool.lock:
+                    pool.recovered(keys, now=now)
 
     def ejected(self) -> frozenset[str]:
         """The keys of the backends that are ejected now."""
         now = self.clock()
         keys: set[str] = set()
-        for pool in self._pools.values():
-            with pool.lock:
-                keys.update(pool.ejected(now=now))
+        with self._changing:
+            for pool in self._pools.values():
+                with pool.lock:
+                    keys.update(pool.ejected(now=now))
         return frozenset(keys)
 
     def status(self) -> tuple[BackendStatus, ...]:
         """All backends of the snapshot, in its order."""
         now = self.clock()
         found: list[BackendStatus] = []
-        for name in self.snapshot.pools:
-            pool = self._pools[name]
-            with pool.lock:
-                found += pool.status(now=now)
+        with self._changing:
+            for name in self.snapshot.pools:
+                pool = self._pools[name]
+                with pool.lock:
+                    found += pool.status(now=now)
         return tuple(found)
 
     def match(self, head: RequestHead) -> CompiledRoute | None:
@@ -133,223 +119,12 @@ class Engine:
     def begin(self, route: CompiledRoute, head: RequestHead) -> Exchange:
         """An exchange on a route, which `match` gave. It holds nothing yet."""
         pool = self._pools.get(route.pool.spec.name)
-        return Exchange(self, pool or self._gone(route.pool), route, head)
+        return Exchange(
+            pool or self._gone(route.pool), route, head, clock=self.clock, random=self.random
+        )
 
     def _gone(self, pool: CompiledPool) -> PoolState:
         """A pool that a swap took away between `match` and `begin`: serve once more."""
         state = PoolState(pool)
         state.configure(pool, self._verdicts, now=self.clock(), warm=False)
         return state
-
-
-class Exchange:
-    """One request and its answer, over as many attempts as it takes.
-
-    `attempts` is how many were made so far; `deadline` is on the engine's clock, None: no
-    bound.
-    """
-
-    __slots__ = (
-        "_attempt",
-        "_closed",
-        "_engine",
-        "_free",
-        "_lease",
-        "_pool",
-        "_responded",
-        "_retrying",
-        "_tried",
-        "attempts",
-        "deadline",
-        "head",
-        "route",
-    )
-
-    def __init__(
-        self, engine: Engine, pool: PoolState, route: CompiledRoute, head: RequestHead
-    ) -> None:
-        self._engine = engine
-        self._pool = pool
-        self.route = route
-        self.head = head
-        self.attempts = 0
-        bound = route.exchange_timeout_s
-        self.deadline = engine.clock() + bound if bound else None
-        self._lease: BackendState | None = None
-        self._attempt: Attempt | None = None  # the last one
-        self._tried: tuple[str, ...] = ()
-        self._free = False  # a free try is due, on the lease still held
-        self._retrying = False  # holds a part of the retry budget
-        self._responded = False
-        self._closed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def acquire(self) -> Attempt:
-        """Lease a backend that was not tried yet; the lease held before ends.
-
-        Raises NoBackendAvailable.
-        """
-        if self._closed:
-            raise RuntimeError("the exchange is closed")
-        if self._free and self._attempt:
-            self._free = False
-            self._attempt = Attempt(self._attempt.backend, fresh=True)
-            return self._attempt
-        pool, engine = self._pool, self._engine
-        now = engine.clock()
-        with pool.lock:
-            self._release()
-            state = pool.select(self.head, self._tried, now=now, random=engine.random)
-            if state is None:
-                raise NoBackendAvailable(pool.pool.name)
-            state.in_flight += 1
-            pool.in_flight += 1
-            self._lease = state
-        self.attempts += 1
-        self._tried += (state.key,)
-        self._attempt = attempt = Attempt(state.backend, fresh=False)
-        return attempt
-
-    def fail(self, failure: Failure) -> bool:
-        """The attempt failed: report it. True: acquire again, for another attempt."""
-        if self._lease is None:
-            return False
-        if not self._stale(failure):
-            reason = RetryOn(failure.kind.value)
-            again = self._judge(reason, failure.bytes_sent, failure.replayable)
-            if not again:
-                self._end_lease()
-            return again
-        self._free = not self._late() and retry.may_resend(
-            spec=self.route.pool.spec.retry,
-            method=self.head.method,
-            bytes_sent=failure.bytes_sent,
-            replayable=failure.replayable,
-        )
-        if not self._free:
-            self._end_lease()
-        return self._free
-
-    def respond(self, status: int, *, replayable: bool) -> bool:
-        """The head of an answer came, and nothing went downstream yet: report it.
-
-        True: the pool retries this status; discard the answer and acquire again.
-        """
-        lease = self._lease
-        if lease is None:
-            return False
-        reason = _BAD_STATUS.get(status)
-        if reason is None:
-            lease.passive.failures = 0
-        elif self._judge(reason, True, replayable):
-            return True
-        self._responded = True
-        if self._retrying:
-            # The storm is over for this one, however long the answer streams.
-            with self._pool.lock:
-                self._end_retry()
-        return False
-
-    def cancel(self) -> None:
-        """The client left: end the exchange without blaming the backend."""
-        self.close()
-
-    def close(self) -> None:
-        """End the exchange and all it holds. May be called again."""
-        self._closed = True
-        if self._lease is not None or self._retrying:
-            with self._pool.lock:
-                self._release()
-                self._end_retry()
-
-    def sticky_cookie(self, *, https: bool) -> bytes | None:
-        """The Set-Cookie value that keeps the client on its backend.
-
-        None: the pool is not sticky, or the client presented this backend's cookie.
-        `https`: whether the client came by it.
-        """
-        sticky = self.route.pool.spec.sticky
-        if sticky.mode is StickyMode.OFF or self._attempt is None:
-            return None
-        token = self._attempt.backend.token
-        name = sticky.cookie.encode()
-        if cookies.find(self.head.headers, name) == token:
-            return None
-        parts = [name + b"=" + token, b"Path=/", b"SameSite=" + sticky.same_site.encode()]
-        if sticky.ttl_s:
-            parts.append(b"Max-Age=%d" % sticky.ttl_s)
-        if sticky.secure is CookieSecure.ALWAYS or (
-            sticky.secure is CookieSecure.AUTO and https
-        ):
-            parts.append(b"Secure")
-        if sticky.http_only:
-            parts.append(b"HttpOnly")
-        return b"; ".join(parts)
-
-    def _stale(self, failure: Failure) -> bool:
-        """Whether a kept-alive connection died unused: the backend is not to blame."""
-        return (
-            failure.reused
-            and failure.kind is FailureKind.ERROR
-            and not self._responded
-            and self._attempt is not None
-            and not self._attempt.fresh
-        )
-
-    def _late(self) -> bool:
-        return self.deadline is not None and self._engine.clock() >= self.deadline
-
-    def _judge(self, reason: RetryOn, bytes_sent: bool, replayable: bool) -> bool:
-        """Report the failure to passive health, and decide on another attempt.
-
-        If there is to be one, the lease has ended and the retry is counted.
-        """
-        pool = self._pool
-        with pool.lock:
-            now = self._engine.clock()
-            assert self._lease is not None
-            pool.failed(self._lease, now=now)
-            again = (
-                not self._responded
-                and not self._late()
-                and retry.decide(
-                    reason,
-                    spec=self.route.pool.spec.retry,
-                    method=self.head.method,
-                    attempts=self.attempts,
-                    bytes_sent=bytes_sent,
-                    replayable=replayable,
-                )
-                and pool.another(self._tried, now=now)
-                and (self._retrying or pool.budget.take(pool.in_flight))
-            )
-            if again:
-                self._retrying = True
-                self._release()
-        return again
-
-    def _end_lease(self) -> None:
-        with self._pool.lock:
-            self._release()
-
-    def _release(self) -> None:
-        """End the lease, if there is one. Its caller holds the pool's lock."""
-        if self._lease is not None:
-            self._lease.in_flight -= 1
-            self._pool.in_flight -= 1
-            self._lease = None
-
-    def _end_retry(self) -> None:
-        if self._retrying:
-            self._pool.budget.give_back()
-            self._retrying = False

@@ -150,35 +150,40 @@ def _deepest(root: _Node, segments: list[bytes], head: RequestHead) -> CompiledR
 # --- Explaining: by the rules as they read, not by the trie ------------------------
 
 
-def _host_rank(route: CompiledRoute, host: str) -> int:
-    """How well a route's hosts fit: more is more specific, 0 is any, -1 is not at all."""
+def _fitting(route: CompiledRoute, host: str) -> str | None:
+    """The most specific of a route's hosts that takes this one; "": it takes any."""
     if not route.spec.hosts:
-        return 0
-    ranks = [-1]
-    for pattern in route.spec.hosts:
-        if pattern == host:
-            ranks.append(MAX_HOST + 1)  # above any wildcard
-        elif pattern.startswith("*.") and len(host) <= MAX_HOST and host.endswith(pattern[1:]):
-            ranks.append(len(pattern) - 1)
-    return max(ranks)
+        return ""
+    fitting = [
+        pattern
+        for pattern in route.spec.hosts
+        if pattern == host
+        or (pattern.startswith("*.") and len(host) <= MAX_HOST and host.endswith(pattern[1:]))
+    ]
+    return max(fitting, key=_closeness, default=None)
 
 
-def _precedence(route: CompiledRoute, head: RequestHead) -> tuple[int, int, int, str]:
+def _closeness(pattern: str | None) -> tuple[int, int]:
+    """More is more specific: exact, then the longest wildcard, then any, then none."""
+    if pattern is None:
+        return 0, 0
+    if not pattern:
+        return 1, 0
+    return (2, len(pattern)) if pattern.startswith("*.") else (3, 0)
+
+
+def _precedence(route: CompiledRoute, head: RequestHead) -> tuple[int, int, int, int, str]:
     """Sorts the most specific route first."""
-    return (
-        -_host_rank(route, head.host),
-        -len(_segments(route.prefix)),
-        *_within_prefix(route),
-    )
+    kind, length = _closeness(_fitting(route, head.host))
+    return -kind, -length, -len(_segments(route.prefix)), *_within_prefix(route)
 
 
 def _reason(route: CompiledRoute, head: RequestHead, taken: CompiledRoute | None) -> str:
     """Why a route other than `taken` does not take the request: the first cause found."""
     if not route.spec.enabled:
         return "it is disabled"
-    if _host_rank(route, head.host) < 0:
-        host = f"host {head.host}" if head.host else "no host"
-        return f"{host} is not {_either(route.spec.hosts)}"
+    if _fitting(route, head.host) is None:
+        return f"host {head.host or '(none)'} is not {_either(route.spec.hosts)}"
     if not _below(route.prefix, head.path):
         return f"path {_text(head.path)} is not below {route.spec.path_prefix}"
     if route.methods and head.method not in route.methods:
@@ -203,20 +208,16 @@ _UNMET = {
 
 def _outranked(route: CompiledRoute, head: RequestHead, taken: CompiledRoute) -> str:
     """By what `taken` is the more specific of two routes that both hold."""
-    mine, best = _precedence(route, head), _precedence(taken, head)
-    if mine[0] != best[0]:
-        return f"less specific than {taken.name}: it fits the host less closely"
-    if mine[1] != best[1]:
-        return (
-            f"less specific than {taken.name}: prefix {route.spec.path_prefix} is shorter "
-            f"than {taken.spec.path_prefix}"
-        )
-    if mine[2] != best[2]:
-        return (
-            f"less specific than {taken.name}: it has {route.specificity} conditions and not "
-            f"{taken.specificity}"
-        )
-    return f"as specific as {taken.name}, whose name comes first"
+    mine, best = _fitting(route, head.host), _fitting(taken, head.host)
+    if mine != best:
+        why = f"host {mine or '(any)'}, not {best}"
+    elif route.prefix != taken.prefix:
+        why = f"prefix {route.spec.path_prefix}, not {taken.spec.path_prefix}"
+    elif route.specificity != taken.specificity:
+        why = f"conditions: {route.specificity}, not {taken.specificity}"
+    else:
+        return f"as specific as {taken.name}, whose name comes first"
+    return f"less specific than {taken.name} by its {why}"
 
 
 def _below(prefix: bytes, path: bytes) -> bool:

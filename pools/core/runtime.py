@@ -192,24 +192,34 @@ class PoolState:
 
     def _settle(self, now: float) -> None:
         """Work out tiers, weights and who may keep its clients; and for how long."""
-        primaries = _Tier(self, now, backup=False)
-        backups = _Tier(self, now, backup=True)
-        tiers: tuple[_Tier, ...] = (primaries, backups)
-        if backups.healthy and not primaries.healthy:
-            tiers = (backups,)
-        self._tiers = tuple(tier.usable for tier in tiers if tier.usable)
-        spec = self.pool.spec
+        primaries, healthy_primaries = self._tier(now, backup=False)
+        backups, healthy_backups = self._tier(now, backup=True)
+        # Panicking primaries are no better than nothing, but healthy backups are.
+        if healthy_backups and not healthy_primaries:
+            primaries = []
+        self._tiers = tuple(tier for tier in (primaries, backups) if tier)
         usable = {state.key for tier in self._tiers for state in tier}
+        stay = {AdminState.READY}
+        if self.pool.spec.sticky.while_draining:
+            stay.add(AdminState.DRAIN)
         for state in self._members:
-            stays = state.backend.spec.state is not AdminState.MAINT and (
-                state.backend.spec.state is AdminState.READY or spec.sticky.while_draining
+            state.sticky = state.key in usable or (
+                state.backend.spec.state in stay and state.healthy(now)
             )
-            state.sticky = state.key in usable or (stays and state.healthy(now))
         self._until = min(
             (s.passive.until for s in self._members if s.passive.ejected(now)),
             default=_NEVER,
         )
         self._scale(now)
+
+    def _tier(self, now: float, *, backup: bool) -> tuple[list[BackendState], int]:
+        """The primaries or the backups that may be chosen, and how many are healthy."""
+        ready = [s for s in self._members if s.ready and s.backend.spec.backup is backup]
+        healthy = [state for state in ready if state.healthy(now)]
+        panic = passive.panics(
+            self.pool.spec.passive, selectable=len(healthy), ready=len(ready)
+        )
+        return (ready if panic else healthy), len(healthy)
 
     def _scale(self, now: float) -> None:
         """Set the weights in force: scaled for backends that start slowly."""
@@ -295,22 +305,6 @@ class PoolState:
             available=state.ready and not state.full and (usable or not ill),
             why=why,
         )
-
-
-class _Tier:
-    """The ready primaries, or the ready backups, of a pool."""
-
-    def __init__(self, pool: PoolState, now: float, *, backup: bool) -> None:
-        ready = [
-            state
-            for state in pool._members
-            if state.ready and state.backend.spec.backup is backup
-        ]
-        self.healthy = [state for state in ready if state.healthy(now)]
-        panic = passive.panics(
-            pool.pool.spec.passive, selectable=len(self.healthy), ready=len(ready)
-        )
-        self.usable = ready if panic else self.healthy
 
 
 def _turns_up(before: CompiledBackend, after: CompiledBackend) -> bool:
