@@ -60,7 +60,8 @@ def test_the_host_of_a_probe_may_be_another(backend):
 
 def test_the_port_of_a_probe_may_be_another(backend):
     there = backend()
-    assert ask(1, port=there.port).ok
+    pool = codec.parse_part(Pool, {"name": "web", "probe": {"port": there.port}})
+    assert probe(pool, Spec(host="127.0.0.1", port=1)).ok
     assert f"Host: 127.0.0.1:{there.port}\r\n".encode() in there.heads[0]
 
 

@@ -1,0 +1,47 @@
+"""What beat asks of workers, by name; the work itself stands elsewhere."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from celery import shared_task
+from django.db import InterfaceError, OperationalError
+from django.utils import timezone
+
+from pools.control import publish
+from pools.health import rounds
+
+logger = logging.getLogger("pools.health")
+
+_away: set[str] = set()  # what the database's absence was already said about
+
+
+@shared_task(name="pools.probe")
+def probe() -> None:
+    """Each second: probe what is due."""
+    with _said_once("probes pause"):
+        rounds.run_due(timezone.now())
+
+
+@shared_task(name="pools.publish")
+def publish_pending() -> None:
+    """Every few seconds: publish what was changed past `publish.change`."""
+    with _said_once("publishing pauses"):
+        publish.publish_pending()
+
+
+@contextmanager
+def _said_once(what: str) -> Iterator[None]:
+    """The database may be away for long: a line when it goes and one when it is back."""
+    try:
+        yield
+    except (InterfaceError, OperationalError) as error:
+        if what not in _away:
+            logger.warning("the database is away, %s: %s", what, str(error).splitlines()[0])
+        _away.add(what)
+    else:
+        if what in _away:
+            logger.info("the database is back")
+        _away.discard(what)
