@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from threading import Lock
 
-from pools.core.compiled import CompiledPool, CompiledRoute
+from pools.core.compiled import CompiledRoute
 from pools.core.document import Document
 from pools.core.exchange import Attempt, Exchange
 from pools.core.probing import Verdict
@@ -67,9 +67,12 @@ class Engine:
             before = self._pools
             pools = {name: state for name, state in before.items() if state.in_flight}
             for name, pool in snapshot.pools.items():
-                state = before.get(name) or PoolState(pool)
-                with state.lock:
-                    state.configure(pool, self._verdicts, now=now, warm=warm)
+                state = before.get(name)
+                if state is None:
+                    state = PoolState(pool, self._verdicts, now=now, warm=warm)
+                else:
+                    with state.lock:
+                        state.configure(pool, self._verdicts, now=now, warm=warm)
                 pools[name] = state
             self._pools = pools
             self.snapshot = snapshot
@@ -119,12 +122,7 @@ class Engine:
     def begin(self, route: CompiledRoute, head: RequestHead) -> Exchange:
         """An exchange on a route, which `match` gave. It holds nothing yet."""
         pool = self._pools.get(route.pool.spec.name)
-        return Exchange(
-            pool or self._gone(route.pool), route, head, clock=self.clock, random=self.random
-        )
-
-    def _gone(self, pool: CompiledPool) -> PoolState:
-        """A pool that a swap took away between `match` and `begin`: serve once more."""
-        state = PoolState(pool)
-        state.configure(pool, self._verdicts, now=self.clock(), warm=False)
-        return state
+        if pool is None:
+            # A swap took the pool away since `match`: serve this one as if it had not.
+            pool = PoolState(route.pool, self._verdicts, now=self.clock())
+        return Exchange(pool, route, head, clock=self.clock, random=self.random)

@@ -3,10 +3,10 @@
 Rules:
 - State is kept by backend key. A backend that goes while it has requests in flight keeps
   its state until they end, so that its leases end well and count if it comes back.
-- A backend takes requests by `_standing`: ready with a weight and in good health: yes;
-  draining, or weight 0: from sticky clients alone; maint, down or ejected: no.
-- Backups are used where no primary is left. Panic is judged among the primaries, or
-  among the backups where they alone are in good health.
+- A backend that is ready, has a weight and is in good health takes requests. Draining, or
+  of weight 0, it takes those of clients that hold its cookie. In maintenance, down or
+  ejected it takes none, but in panic health does not count.
+- Backups are used where no primary is left.
 - What health, ejections and weights allow is worked out when one of them changes and
   kept until the next change is due; each selection looks only at what is full or tried.
 """
@@ -89,6 +89,10 @@ class BackendState:
         spec = self.backend.spec
         return spec.state is AdminState.READY and spec.weight > 0
 
+    @property
+    def backup(self) -> bool:
+        return self.backend.spec.backup
+
     def healthy(self, now: float) -> bool:
         return self.verdict is not Verdict.DOWN and not self.passive.ejected(now)
 
@@ -99,15 +103,22 @@ class PoolState:
     Who calls a method holds `lock`.
     """
 
-    def __init__(self, pool: CompiledPool) -> None:
+    def __init__(
+        self,
+        pool: CompiledPool,
+        verdicts: Mapping[str, Verdict],
+        *,
+        now: float,
+        warm: bool = False,
+    ) -> None:
         self.lock = Lock()
         self.in_flight = 0
         self.budget = RetryBudget()
         self.backends: dict[str, BackendState] = {}
-        self.pool = pool
         self._members: tuple[BackendState, ...] = ()
         self._tiers: tuple[Sequence[BackendState], ...] = ()
         self._until = _LONG_AGO  # up to when the tiers hold
+        self.configure(pool, verdicts, now=now, warm=warm)
 
     def configure(
         self,
@@ -192,12 +203,18 @@ class PoolState:
 
     def _settle(self, now: float) -> None:
         """Work out tiers, weights and who may keep its clients; and for how long."""
-        primaries, healthy_primaries = self._tier(now, backup=False)
-        backups, healthy_backups = self._tier(now, backup=True)
-        # Panicking primaries are no better than nothing, but healthy backups are.
-        if healthy_backups and not healthy_primaries:
-            primaries = []
-        self._tiers = tuple(tier for tier in (primaries, backups) if tier)
+        ready = [state for state in self._members if state.ready]
+        healthy = [state for state in ready if state.healthy(now)]
+        # Where backups alone are in good health it is for them to step in, not to panic.
+        if not healthy or any(not state.backup for state in healthy):
+            spec = self.pool.spec.passive
+            if passive.panics(spec, selectable=len(healthy), ready=len(ready)):
+                healthy = ready
+        tiers = (
+            [state for state in healthy if not state.backup],
+            [state for state in healthy if state.backup],
+        )
+        self._tiers = tuple(tier for tier in tiers if tier)
         usable = {state.key for tier in self._tiers for state in tier}
         stay = {AdminState.READY}
         if self.pool.spec.sticky.while_draining:
@@ -211,15 +228,6 @@ class PoolState:
             default=_NEVER,
         )
         self._scale(now)
-
-    def _tier(self, now: float, *, backup: bool) -> tuple[list[BackendState], int]:
-        """The primaries or the backups that may be chosen, and how many are healthy."""
-        ready = [s for s in self._members if s.ready and s.backend.spec.backup is backup]
-        healthy = [state for state in ready if state.healthy(now)]
-        panic = passive.panics(
-            self.pool.spec.passive, selectable=len(healthy), ready=len(ready)
-        )
-        return (ready if panic else healthy), len(healthy)
 
     def _scale(self, now: float) -> None:
         """Set the weights in force: scaled for backends that start slowly."""
