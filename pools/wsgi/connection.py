@@ -1,0 +1,245 @@
+"""One blocking HTTP/1.1 connection to a backend.
+
+Written for this proxy because the usual clients hide what it has to see: urllib3 and
+requests encode the target anew, read no answer while a body is being sent and drop 1xx;
+http.client reads heads leniently.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable
+
+from pools.core.compiled import CompiledBackend, CompiledPool
+from pools.core.document import Scheme
+from pools.core.retry import FailureKind
+from pools.wsgi import tls
+from pools.wsgi.errors import ClientGone, UpstreamError
+from pools.wsgi.parser import Head, ResponseParser
+
+CHUNK_BYTES = 65_536
+
+# Linux tells at once that the other end closed; elsewhere a hang-up shows when writing.
+_PEER_CLOSED = getattr(select, "POLLRDHUP", 0)
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Watch:
+    """Waits for a backend, for no longer than allowed and while there is a client.
+
+    `idle_s` bounds each wait, `deadline` (time.monotonic, or None) all of them. `client` is
+    the client's socket as far as the server in front lets us see it.
+    """
+
+    __slots__ = ("_client", "_deadline", "_idle_s")
+
+    def __init__(self, *, idle_s: float, deadline: float | None, client: int | None) -> None:
+        self._idle_s = idle_s
+        self._deadline = deadline
+        self._client = client
+
+    def remaining_s(self, most_s: float) -> float:
+        """`most_s`, or what is left until the deadline; raises UpstreamError when none is."""
+        if self._deadline is None:
+            return most_s
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise UpstreamError(FailureKind.TIMEOUT, "the exchange took too long")
+        return min(most_s, left)
+
+    def wait(self, sock: socket.socket, events: int) -> int:
+        """The events of `sock` that came; raises UpstreamError or ClientGone."""
+        poll = select.poll()
+        fd = sock.fileno()
+        poll.register(fd, events)
+        if self._client is not None:
+            poll.register(self._client, _PEER_CLOSED)
+        ready = dict(poll.poll(self.remaining_s(self._idle_s) * 1000))
+        if not ready:
+            self.remaining_s(self._idle_s)
+            raise UpstreamError(FailureKind.TIMEOUT, "the backend did not answer in time")
+        if self._client is not None and self._client in ready:
+            raise ClientGone
+        return ready[fd]
+
+
+class Connection:
+    """A connection and the exchange that is on it now. Of one thread at a time."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._watch = Watch(idle_s=0, deadline=None, client=None)
+        self._parser = ResponseParser(b"")
+        self.reused = False
+        self.sent = False
+        self.answered = False
+
+    def begin(self, method: bytes, watch: Watch, *, reused: bool) -> None:
+        """Makes it ready for the next request."""
+        self._watch = watch
+        self._parser = ResponseParser(method)
+        self.reused = reused
+        self.sent = False
+        self.answered = False
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def remaining_s(self, most_s: float) -> float:
+        """`most_s`, or what is left of the exchange's time; raises UpstreamError at its end."""
+        return self._watch.remaining_s(most_s)
+
+    def is_quiet(self) -> bool:
+        """Whether an idle connection is open and nothing came that nobody asked for."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        return not poll.poll(0)
+
+    def send(self, data: bytes) -> bool:
+        """Writes all of `data`, reading meanwhile; False: the answer came, no more is wanted.
+
+        What cannot be written because the backend closed is no failure yet: it may have
+        answered before.
+        """
+        view = memoryview(data)
+        while view:
+            try:
+                count = self._sock.send(view)
+                self.sent = True
+                view = view[count:]
+            except _WOULD_BLOCK:
+                events = self._watch.wait(self._sock, select.POLLIN | select.POLLOUT)
+                if events & ~select.POLLOUT and self.look():
+                    return False
+            except OSError:
+                return False
+        return True
+
+    def look(self) -> bool:
+        """Takes what has come without waiting; True: the final head is there, or the end."""
+        try:
+            data = self._sock.recv(CHUNK_BYTES)
+        except _WOULD_BLOCK:
+            return False
+        except OSError:
+            return True
+        if data:
+            self.answered = True
+            self._parser.feed(data)
+        return not data or self._parser.head is not None
+
+    def read_head(self, on_interim: Callable[[Head], None]) -> Head:
+        """The final head; 1xx heads before it go to `on_interim`."""
+        parser = self._parser
+        while True:
+            while parser.interim:
+                on_interim(parser.interim.pop(0))
+            if parser.head is not None:
+                return parser.head
+            self._receive()
+
+    def read_body(self) -> bytes:
+        """The body's next bytes as they come; b"" at its end.
+
+        Raises UpstreamError where it is cut short, and ClientGone.
+        """
+        while True:
+            if data := self._parser.take():
+                return data
+            if self._parser.complete:
+                return b""
+            self._receive()
+
+    def take_body(self) -> bytes:
+        """What has come of the body already, without waiting."""
+        return self._parser.take()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole answer has come."""
+        return self._parser.complete
+
+    @property
+    def reusable(self) -> bool:
+        """Whether it may carry another request; asked when the answer is complete."""
+        return self._parser.complete and self._parser.reusable
+
+    def _receive(self) -> None:
+        while True:
+            try:
+                data = self._sock.recv(CHUNK_BYTES)
+                break
+            except (BlockingIOError, ssl.SSLWantReadError):
+                self._watch.wait(self._sock, select.POLLIN)
+            except ssl.SSLWantWriteError:
+                self._watch.wait(self._sock, select.POLLOUT)
+            except OSError as error:
+                raise UpstreamError(
+                    FailureKind.ERROR, f"the backend's connection broke: {error}"
+                ) from error
+        if data:
+            self.answered = True
+            self._parser.feed(data)
+        else:
+            self._parser.end()
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+def connect(
+    backend: CompiledBackend, pool: CompiledPool, *, timeout_s: float, watch: Watch
+) -> Connection:
+    """A new connection to a backend; raises UpstreamError of kind CONNECT.
+
+    A name that does not resolve is a connect failure of this backend alone. The system's
+    resolver has time-outs of its own; the addresses it gives share `timeout_s`.
+    """
+    until = time.monotonic() + watch.remaining_s(timeout_s)
+    spec = backend.spec
+    try:
+        sock = _first_that_connects(spec.host, spec.port, until)
+    except (OSError, UnicodeError) as error:
+        raise _cannot_connect(error) from error
+    if spec.scheme is Scheme.HTTP:
+        return Connection(sock)
+    try:
+        sock.settimeout(_left_s(until))
+        name = pool.spec.tls.server_name or spec.host
+        return Connection(tls.context(pool.spec.tls).wrap_socket(sock, server_hostname=name))
+    except OSError as error:
+        sock.close()
+        raise _cannot_connect(error) from error
+
+
+def _first_that_connects(host: str, port: int, until: float) -> socket.socket:
+    """socket.create_connection gives each address the whole time-out; here they share it."""
+    failure = OSError("the name has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    ):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(_left_s(until))
+            sock.connect(address)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return sock
+        except OSError as error:
+            sock.close()
+            failure = error
+    raise failure
+
+
+def _left_s(until: float) -> float:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("timed out")
+    return left
+
+
+def _cannot_connect(error: Exception) -> UpstreamError:
+    return UpstreamError(FailureKind.CONNECT, f"cannot connect to the backend: {error}")

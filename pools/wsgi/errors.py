@@ -1,0 +1,28 @@
+"""How an exchange ends early. Library exceptions become one of these where they occur."""
+
+from __future__ import annotations
+
+from pools.core.errors import PoolsError
+from pools.core.retry import FailureKind
+
+
+class UpstreamError(PoolsError):
+    """The backend's side failed; `kind` is what retries and the answer's status go by."""
+
+    def __init__(self, kind: FailureKind, reason: str) -> None:
+        self.kind = kind
+        self.reason = reason
+        super().__init__(reason)
+
+
+class ClientGone(PoolsError):
+    """The client left: nobody waits for an answer any more, and no backend is to blame."""
+
+
+class Refused(PoolsError):
+    """The request itself is at fault; it is answered with `status`."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        self.status = status
+        self.reason = reason
+        super().__init__(reason)

@@ -1,0 +1,276 @@
+"""One request on its way to a backend, and the answer on its way back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable
+from contextlib import closing
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from pools.core.compiled import CompiledBackend
+from pools.core.document import Scheme
+from pools.core.engine import Attempt, Exchange
+from pools.core.errors import NoBackendAvailable
+from pools.core.headers import HOP_BY_HOP, host_for
+from pools.core.retry import Failure, FailureKind
+from pools.wsgi import responses, servers
+from pools.wsgi.arrival import Arrival, header_rules
+from pools.wsgi.body import Body
+from pools.wsgi.connection import Connection, Watch, connect
+from pools.wsgi.errors import ClientGone, Refused, UpstreamError
+from pools.wsgi.idle import IdleConnections
+from pools.wsgi.parser import Head
+
+logger = logging.getLogger("pools.wsgi")
+
+idle = IdleConnections()
+
+_STATUS = {FailureKind.CONNECT: 502, FailureKind.ERROR: 502, FailureKind.TIMEOUT: 504}
+
+
+class Forwarding:
+    """Makes the attempts of one exchange, and then relays the body.
+
+    It holds a connection and the exchange's lease from `answer` until the body ends, or
+    until `close`.
+    """
+
+    def __init__(self, request: HttpRequest, arrived: Arrival, exchange: Exchange) -> None:
+        self._request = request
+        self._arrived = arrived
+        self._exchange = exchange
+        self._route = exchange.route
+        self._watch = Watch(
+            idle_s=self._route.response_timeout_s,
+            deadline=exchange.deadline,
+            client=servers.client_fd(arrived.environ),
+        )
+        self._connection: Connection | None = None
+
+    def answer(self) -> HttpResponseBase:
+        """The backend's answer, or an error of ours."""
+        try:
+            return self._answer()
+        except Refused as refusal:
+            self.close()
+            self._log(logging.INFO, refusal.status, refusal.reason)
+            return self._error(refusal.status)
+        except ClientGone:
+            self.close()
+            self._log(logging.INFO, 499, "the client left")
+            return self._error(499)
+        except NoBackendAvailable as failure:
+            self.close()
+            self._log(logging.WARNING, 503, str(failure))
+            return self._error(503, retry_after_s=failure.retry_after_s)
+        except UpstreamError as failure:
+            self.close()
+            status = _STATUS[failure.kind]
+            self._log(logging.WARNING, status, failure.reason)
+            return self._error(status)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Ends the exchange; a connection that is still in use is closed."""
+        self._drop_connection()
+        self._exchange.close()
+
+    def read(self) -> bytes:
+        """The next bytes of the body as they come, b"" at its end.
+
+        Raises CutShort where the backend cut it short or the client left.
+        """
+        connection = self._connection
+        if connection is None:
+            return b""
+        try:
+            data = connection.read_body()
+        except UpstreamError as failure:
+            self._fail(failure, connection)
+            self.close()
+            self._log(logging.WARNING, 0, failure.reason)
+            raise responses.CutShort(failure.reason) from None
+        except ClientGone:
+            self.close()
+            self._log(logging.INFO, 499, "the client left during the answer")
+            raise responses.CutShort("the client left") from None
+        if connection.complete:
+            self._finish(connection)
+        return data
+
+    def _answer(self) -> HttpResponseBase:
+        if self._arrived.head.method == b"TRACE":  # it would show fields that we add
+            raise Refused(405, "TRACE is not served")
+        self._body = Body(self._arrived.environ, most_bytes=self._route.max_body_bytes)
+        self._fields = header_rules().request(
+            self._arrived.head.headers,
+            origin=self._arrived.origin,
+            route=self._route,
+            version=self._arrived.version,
+        )
+        head = self._attempts()
+        connection = self._connection
+        assert connection is not None
+        fields = header_rules().response(
+            head.headers,
+            origin=self._arrived.origin,
+            route=self._route,
+            backend=self._attempt.backend,
+            sent_host=self._sent_host,
+        )
+        sticky = self._exchange.sticky_cookie(https=self._arrived.origin.scheme == "https")
+        if sticky is not None:
+            fields.append((b"Set-Cookie", sticky))
+        first = connection.take_body()
+        if connection.complete:  # most are: the backend is free before the client has it all
+            self._finish(connection)
+        return responses.ProxyResponse(
+            status=head.status,
+            reason=head.reason,
+            fields=fields,
+            first=first,
+            answer=self if self._connection else None,
+        )
+
+    def _attempts(self) -> Head:
+        """The head of the answer that is taken; its connection is `_connection`."""
+        failure: UpstreamError | None = None
+        while True:
+            try:
+                self._attempt = self._exchange.acquire()
+            except NoBackendAvailable:
+                if failure is not None:
+                    raise failure from None
+                raise
+            try:
+                head = self._attempt_once(self._attempt)
+            except UpstreamError as error:
+                connection = self._connection
+                self._drop_connection()
+                again = self._fail(error, connection)
+                if not again:
+                    raise
+                self._log(logging.INFO, 0, f"{error.reason}; trying again")
+                failure = error
+                continue
+            if not self._exchange.respond(head.status, replayable=self._body.replayable):
+                return head
+            self._drop_connection()
+            reason = f"the backend answered {head.status}"
+            self._log(logging.INFO, 0, f"{reason}; trying again")
+            failure = UpstreamError(FailureKind.ERROR, reason)
+
+    def _attempt_once(self, attempt: Attempt) -> Head:
+        backend = attempt.backend
+        reused = None if attempt.fresh else idle.take(self._idle_key(backend))
+        connection = reused or connect(
+            backend,
+            self._route.pool,
+            timeout_s=self._route.connect_timeout_s,
+            watch=self._watch,
+        )
+        self._connection = connection
+        connection.begin(self._arrived.head.method, self._watch, reused=reused is not None)
+        self._sent_host = host_for(self._route, backend, self._arrived.host)
+        if connection.send(self._head_bytes()):
+            self._upload(connection)
+        return connection.read_head(self._relay_hints)
+
+    def _head_bytes(self) -> bytes:
+        arrived = self._arrived
+        path = self._route.rewrite_path(arrived.head.path)
+        length = self._body.length
+        lines = [
+            arrived.head.method + b" " + path + arrived.query + b" HTTP/1.1",
+            b"host: " + self._sent_host,
+            *[name + b": " + value for name, value in self._fields],
+        ]
+        if length is None:
+            lines.append(b"transfer-encoding: chunked")
+        elif length or arrived.environ.get("CONTENT_LENGTH"):
+            lines.append(b"content-length: %d" % length)
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def _upload(self, connection: Connection) -> None:
+        """Sends the body as it comes, until its end or until the backend has answered."""
+        chunked = self._body.length is None
+        with closing(self._body.pieces(connection)) as pieces:
+            for piece in pieces:
+                if not connection.send(
+                    b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece
+                ):
+                    return
+        # Only what came to its end is ended: a body cut short must not look whole.
+        if chunked and self._body.complete:
+            connection.send(b"0\r\n\r\n")
+
+    def _relay_hints(self, head: Head) -> None:
+        """Passes 103 on where the server can; WSGI has no other 1xx."""
+        send = self._arrived.environ.get("wsgi.early_hints")
+        if head.status == 103 and send is not None:
+            try:
+                send(
+                    [
+                        (name.decode("latin-1"), value.decode("latin-1"))
+                        for name, value in head.headers
+                        if name.lower() not in HOP_BY_HOP
+                    ]
+                )
+            except OSError as error:
+                raise ClientGone from error
+
+    def _fail(self, failure: UpstreamError, connection: Connection | None) -> bool:
+        """Reports a failed attempt; whether there is to be another."""
+        return self._exchange.fail(
+            Failure(
+                kind=failure.kind,
+                bytes_sent=connection is not None and connection.sent,
+                replayable=self._body.replayable,
+                reused=connection is not None and connection.reused and not connection.answered,
+            )
+        )
+
+    def _finish(self, connection: Connection) -> None:
+        """The answer is all here: the backend and the connection are free."""
+        self._connection = None
+        if connection.reusable and self._body.complete:
+            idle.put(self._idle_key(self._attempt.backend), connection)
+        else:
+            connection.close()
+        self._exchange.close()
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _idle_key(self, backend: CompiledBackend) -> Hashable:
+        """What must be equal for a connection to serve: with TLS also how it was checked."""
+        if backend.spec.scheme is Scheme.HTTP:
+            return backend.key
+        return backend.key, self._route.pool.spec.tls
+
+    def _error(self, status: int, *, retry_after_s: int = 0) -> HttpResponseBase:
+        return responses.error(
+            self._request,
+            status,
+            request_id=self._arrived.origin.request_id,
+            retry_after_s=retry_after_s,
+        )
+
+    def _log(self, level: int, status: int, reason: str) -> None:
+        attempt = getattr(self, "_attempt", None)
+        logger.log(
+            level,
+            "%s [status=%s route=%s backend=%s attempts=%d request_id=%s]",
+            reason,
+            status or "-",
+            self._route.name,
+            attempt.backend.key if attempt else "-",
+            self._exchange.attempts,
+            self._arrived.origin.request_id.decode("latin-1"),
+        )

@@ -1,0 +1,58 @@
+"""What decides, before anything else of Django, whose a request is.
+
+Put it first in MIDDLEWARE. Nothing behind it sees proxied traffic: neither ALLOWED_HOSTS
+nor limits on bodies, CSRF, sessions or APPEND_SLASH.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.functional import cached_property
+
+from pools import conf, reserved
+from pools.control import watch
+from pools.wsgi import arrival, responses
+from pools.wsgi.errors import Refused
+from pools.wsgi.view import PoolProxyView
+
+logger = logging.getLogger("pools.wsgi")
+
+
+class ReverseProxyMiddleware:
+    """Reserved hosts and paths go on to Django, what a route takes goes to its pool, and
+    the rest as POOLS_FALLTHROUGH says: on to Django, or 404.
+
+    Synchronous alone: under ASGI Django runs it in a thread, and answers do not stream.
+    """
+
+    sync_capable = True
+    async_capable = False
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+        self._proxy: Callable[..., HttpResponseBase] = PoolProxyView.as_view()
+        self._fallthrough = conf.current().fallthrough
+
+    @cached_property
+    def _reserved(self) -> reserved.Reserved:
+        # At the first request: the URL configuration may not be importable earlier.
+        return reserved.current()
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        try:
+            arrived = arrival.receive(request.META)
+        except Refused as refusal:
+            logger.info("refused: %s", refusal.reason)
+            return responses.error(request, refusal.status, request_id=arrival.make_id())
+        if self._reserved.holds(arrived.head.host, arrived.head.path):
+            return self.get_response(request)
+        route = watch.engine().match(arrived.head)
+        if route is not None:
+            return self._proxy(request, arrived=arrived, route=route)
+        if self._fallthrough:
+            return self.get_response(request)
+        return responses.error(request, 404, request_id=arrived.origin.request_id)

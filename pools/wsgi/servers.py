@@ -1,0 +1,53 @@
+"""What the WSGI server in front of us lets us see beyond PEP 3333.
+
+Any server works. Under gunicorn's sync and gthread workers, which put the client's socket
+into the environ, three things are better: a client that leaves is noticed while we wait
+for the backend, bodies are passed on piece by piece as they arrive, and an answer that
+comes before the upload is over is relayed although the client pauses (pools.wsgi.body).
+Each is found by what the environ holds, not by the server's name, and has a fallback.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import Any
+from urllib.parse import quote
+
+Environ = dict[str, Any]
+
+_PATH_SAFE = "/:@!$&'()*+,;=~-._"  # RFC 3986 §3.3, without the percent sign
+
+
+def raw_target(environ: Environ) -> bytes:
+    """The request target as the client sent it.
+
+    gunicorn and werkzeug give it as RAW_URI, uWSGI and mod_wsgi as REQUEST_URI. Elsewhere
+    (wsgiref, and so runserver) only the decoded path is left: it is encoded anew, and what
+    the client had encoded needlessly, or %2F, is lost.
+    """
+    raw = environ.get("RAW_URI") or environ.get("REQUEST_URI")
+    if raw:
+        return str(raw).encode("latin-1")
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    query = environ.get("QUERY_STRING", "")
+    target = quote(path.encode("latin-1"), safe=_PATH_SAFE) or "/"
+    return f"{target}?{query}".encode("latin-1") if query else target.encode()
+
+
+def scheme(environ: Environ) -> str:
+    """How the client's connection to the server is made: http or https.
+
+    gunicorn sets wsgi.url_scheme by X-Forwarded-Proto from peers that it trusts itself
+    (`forwarded_allow_ips`); its socket tells the truth, and POOLS_TRUSTED_PROXIES decides.
+    """
+    sock = environ.get("gunicorn.socket")
+    if sock is not None:
+        return "https" if isinstance(sock, ssl.SSLSocket) else "http"
+    return "https" if environ.get("wsgi.url_scheme") == "https" else "http"
+
+
+def client_fd(environ: Environ) -> int | None:
+    """The client's socket to watch, or None where the server hides it."""
+    sock = environ.get("gunicorn.socket")
+    return sock.fileno() if isinstance(sock, socket.socket) else None

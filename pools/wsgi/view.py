@@ -1,0 +1,40 @@
+"""The view that answers a request from a pool."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from revproxy.views import ProxyView  # type: ignore[import-untyped]
+
+from pools.control import watch
+from pools.core.compiled import CompiledRoute
+from pools.wsgi import arrival, responses
+from pools.wsgi.arrival import Arrival
+from pools.wsgi.errors import Refused
+from pools.wsgi.forwarding import Forwarding
+
+
+class PoolProxyView(ProxyView):  # type: ignore[misc]
+    """django-revproxy's view with a pool behind it instead of one upstream.
+
+    The middleware calls it with the route; in a URL configuration it finds one itself and
+    answers 404 where there is none.
+    """
+
+    def dispatch(
+        self,
+        request: HttpRequest,
+        path: str = "",
+        *,
+        arrived: Arrival | None = None,
+        route: CompiledRoute | None = None,
+    ) -> HttpResponseBase:
+        try:
+            arrived = arrived or arrival.receive(request.META)
+        except Refused as refusal:
+            return responses.error(request, refusal.status, request_id=arrival.make_id())
+        route = route or watch.engine().match(arrived.head)
+        if route is None:
+            return responses.error(request, 404, request_id=arrived.origin.request_id)
+        exchange = watch.engine().begin(route, arrived.head)
+        return Forwarding(request, arrived, exchange).answer()
