@@ -43,7 +43,7 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,  # Redis may be away for long
     worker_cancel_long_running_tasks_on_connection_loss=False,
-    worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
     worker_send_task_events=False,
     task_default_queue="proxysite",
     task_ignore_result=True,
@@ -58,6 +58,11 @@ app.conf.update(
     },
 )
 app.autodiscover_tasks(["pools.health"])
+
+
+@signals.setup_logging.connect
+def keep_logging(**kwargs: Any) -> None:
+    """Logging is as settings.LOGGING has it: with a receiver here, Celery leaves it alone."""
 
 
 @signals.after_task_publish.connect

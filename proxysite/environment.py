@@ -31,6 +31,9 @@ SQLITE_OPTIONS = {
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
 }
 
+# A database that swallows packets must not hold anything up for the system's minutes.
+POSTGRES_OPTIONS = {"connect_timeout": 5}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
@@ -114,8 +117,8 @@ def _database(env: Env, data_dir: Path) -> dict[str, Any]:
             "DATABASE_URL cannot be read: use postgres://user:password@host:5432/name or "
             "sqlite:////folder/file, with special characters percent-encoded"
         ) from None
-    if "sqlite" in found["ENGINE"]:
-        found["OPTIONS"] = {**SQLITE_OPTIONS, **found.get("OPTIONS", {})}
+    own = SQLITE_OPTIONS if "sqlite" in found["ENGINE"] else POSTGRES_OPTIONS
+    found["OPTIONS"] = {**own, **found.get("OPTIONS", {})}
     return found
 
 

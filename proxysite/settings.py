@@ -3,6 +3,7 @@
 import sys
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from django.utils.functional import SimpleLazyObject
 from environs import EnvError
@@ -22,7 +23,9 @@ DATA_DIR = _env.data_dir
 DEBUG = _env.debug
 
 # Lazy, so that only what signs something makes the key.
-SECRET_KEY = _env.secret_key or SimpleLazyObject(partial(environment.secret_key, DATA_DIR))
+SECRET_KEY = _env.secret_key or cast(
+    str, SimpleLazyObject(partial(environment.secret_key, DATA_DIR))
+)
 
 INSTALLED_APPS = [
     "unfold",

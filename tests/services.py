@@ -52,6 +52,15 @@ def eventually(condition: Callable[[], T], *, within_s: float = 10.0, saying: st
     return value
 
 
+def gone(pid: int) -> bool:
+    """Whether a process is no more; one that nobody has waited for counts as gone."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state == "Z"
+
+
 @contextmanager
 def _running(
     argv: Sequence[str | Path], log: Path, *, stop: signal.Signals = signal.SIGTERM

@@ -34,9 +34,9 @@ def test_the_data_folder_is_its_users_alone(read):
 
 
 def test_postgres_gets_no_options_of_sqlite(read):
-    found = read(DATABASE_URL="postgres://a:b@db:5433/site").database
+    found = read(DATABASE_URL="postgres://a:b@db:5433/site?sslmode=require").database
     assert (found["HOST"], found["PORT"], found["NAME"]) == ("db", 5433, "site")
-    assert "OPTIONS" not in found
+    assert found["OPTIONS"] == {"connect_timeout": 5, "sslmode": "require"}
 
 
 @pytest.mark.parametrize(
