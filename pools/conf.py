@@ -69,7 +69,7 @@ class Conf:
     via: Annotated[str, AfterValidator(values.token_or_empty)] = "proxysite"
     forwarded: Flag = False
     redis_url: str = ""
-    poll_interval_s: Annotated[float, Strict(), _between(0.05, 60)] = 0.5
+    poll_interval_s: Annotated[float, Strict(), _between(0, 60)] = 0.5
     probe_concurrency: Annotated[int, Strict(), _between(1, 256)] = 32
 
 

@@ -64,7 +64,8 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, Part):
         return canonical(value)
     if isinstance(value, tuple):
-        return tuple(sorted({_canonical(item) for item in value}, key=_rank))
+        items = {canonical(item) if isinstance(item, Part) else item for item in value}
+        return tuple(sorted(items, key=_rank))
     return value
 
 

@@ -1,0 +1,240 @@
+"""The process's engine, kept up to date.
+
+Rules:
+- `engine()` is the one engine of a process. Its first call loads what is published and
+  starts a daemon thread that looks for changes: at each wake-up, and each
+  POOLS_POLL_INTERVAL_S in any case. A forked child begins anew.
+- With POOLS_POLL_INTERVAL_S 0 there is no thread: each call looks for itself. That is for
+  tests.
+- A look is one query while nothing changes. Compiling is done here, off the requests'
+  threads; a new revision is one swap of a reference.
+- The database's absence never stops traffic: it goes on with what there is, or at the
+  start with the last good file, and says so once.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from random import Random
+
+from django.db import Error, connections
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from pools import conf
+from pools.control import last_good, verdicts, wake
+from pools.core import codec
+from pools.core.document import Document
+from pools.core.engine import Engine
+from pools.core.errors import DocumentError
+from pools.core.snapshot import compile_snapshot
+from pools.models import PublishedState, Revision
+
+logger = logging.getLogger("pools.control")
+
+FIRST_LOOK_S = 5.0  # then the first request is served by the last good file
+_STOP_S = 2.0
+
+
+def engine() -> Engine:
+    """This process's engine. Thread-safe; costs nothing after the first call."""
+    watcher = _watcher or _begin()
+    if not watcher.interval_s:
+        watcher.look()
+    return watcher.engine
+
+
+def stop() -> None:
+    """End the process's watcher, if there is one; the next `engine()` begins anew."""
+    global _watcher
+    with _beginning:
+        if _watcher:
+            _watcher.stop()
+        _watcher = None
+
+
+def secret() -> bytes:
+    """What signs sticky cookies: the same in all processes that share SECRET_KEY."""
+    return salted_hmac("pools.sticky", "", algorithm="sha256").digest()
+
+
+class Watcher:
+    """Keeps one engine up to date; `look` by hand, or by a thread from `start` to `stop`."""
+
+    def __init__(self) -> None:
+        now = conf.current()
+        self.engine = Engine(clock=time.monotonic, random=Random())
+        self.interval_s = now.poll_interval_s
+        self._folder = now.data_dir
+        self._redis_url = now.redis_url
+        self._looking = threading.Lock()
+        self._swapping = threading.Lock()  # a look may hang while the file is taken
+        self._revision: int | None = None  # the last one seen; None: none yet
+        self._health_version = 0
+        self._health_until: datetime | None = None
+        self._ejected: dict[str, datetime] = {}  # key: when it was first seen so
+        self._trouble = ""
+        self._stopping = threading.Event()
+        self._woken = threading.Event()
+        self._looked = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Load what is published, or else the last good file, and go on watching."""
+        self._spawn("pools-watch", self._run)
+        if self._redis_url:
+            self._spawn("pools-wake", self._listen)
+        if not self._looked.wait(FIRST_LOOK_S):
+            logger.warning("the database has not answered for %g s", FIRST_LOOK_S)
+            self._fall_back()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._woken.set()
+        for thread in self._threads:
+            thread.join(_STOP_S)
+
+    def look(self) -> None:
+        """Take over what changed. Never raises: trouble is logged, once until it is over."""
+        with self._looking:
+            try:
+                self._look()
+            except Exception as error:
+                self._complain(error)
+            else:
+                if self._trouble:
+                    logger.info("watching works again, at revision %d", self._revision)
+                self._trouble = ""
+
+    def _look(self) -> None:
+        state = PublishedState.objects.filter(pk=PublishedState.KEY).first()
+        state = state or PublishedState()
+        new = state.revision != self._revision
+        now = timezone.now()
+        due = self._health_until is not None and now >= self._health_until
+        if new or due or state.health_version != self._health_version:
+            reading = verdicts.read(now)
+            self.engine.apply_health(reading.verdicts)
+            self._health_until = reading.until
+            self._health_version = state.health_version
+        if new:  # after health, so that no backend known to be down is tried first
+            self._load(state.revision)
+        self._end_ejections(now)
+
+    def _load(self, number: int) -> None:
+        plain = (
+            Revision.objects.values_list("document", flat=True).get(number=number)
+            if number
+            else {}
+        )
+        try:
+            document = codec.parse(plain)
+            self._swap(document, number)
+        except (DocumentError, UnicodeError) as error:
+            # Of another version of the program. It stays as it is: no second try.
+            logger.error("revision %d cannot be used, going on without: %s", number, error)
+            if self._revision is None:
+                self._fall_back()
+            self._revision = number
+            return
+        if self._folder and number:
+            self._keep(self._folder, document, number)
+
+    def _swap(self, document: Document, number: int, *, from_file: bool = False) -> None:
+        snapshot = compile_snapshot(document, revision=number, secret=secret())
+        with self._swapping:
+            if from_file and self._revision is not None:
+                return  # the database answered meanwhile
+            self.engine.swap(snapshot)
+            if not from_file:
+                self._revision = number
+
+    def _keep(self, folder: Path, document: Document, number: int) -> None:
+        try:
+            last_good.save(folder, document, revision=number)
+        except OSError as error:
+            logger.warning("the last good configuration is not kept: %s", error)
+
+    def _end_ejections(self, now: datetime) -> None:
+        """A passing probe ends an ejection."""
+        ejected = self.engine.ejected()
+        self._ejected = {key: self._ejected.get(key, now) for key in ejected}
+        if ejected:
+            self.engine.recovered(verdicts.recovered(self._ejected))
+
+    def _fall_back(self) -> None:
+        """Begin with the last good file, until the database answers."""
+        found = last_good.load(self._folder) if self._folder else None
+        if found:
+            number, document = found
+            logger.warning("starting from the last good configuration, revision %d", number)
+            self._swap(document, number, from_file=True)
+
+    def _complain(self, error: Exception) -> None:
+        """Log trouble once, whatever its words, until it is over."""
+        kind = "database" if isinstance(error, Error) else repr(error)
+        before, self._trouble = self._trouble, kind
+        if before == kind:
+            return
+        logger.warning(
+            "cannot look for changes, going on with revision %d: %s",
+            self.engine.snapshot.revision,
+            error,
+            exc_info=None if isinstance(error, Error) else error,
+        )
+        if not before and self._revision is None:
+            self._fall_back()
+
+    # --- threads ---------------------------------------------------------------------
+
+    def _spawn(self, name: str, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self.look()
+                if self._trouble:
+                    connections.close_all()  # the next look connects anew
+                self._looked.set()
+                self._woken.wait(self.interval_s)
+                self._woken.clear()
+        finally:
+            connections.close_all()  # this thread's
+
+    def _listen(self) -> None:
+        wake.listen(self._redis_url, self._woken.set, self._stopping)
+
+
+_watcher: Watcher | None = None
+_beginning = threading.Lock()
+
+
+def _begin() -> Watcher:
+    global _watcher
+    with _beginning:
+        if _watcher is None:
+            watcher = Watcher()
+            if watcher.interval_s:
+                watcher.start()
+            _watcher = watcher
+        return _watcher
+
+
+def _forget() -> None:
+    """In a forked child: the parent's thread is not there, and its lock may be held."""
+    global _watcher, _beginning
+    _watcher, _beginning = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)
+atexit.register(stop)
