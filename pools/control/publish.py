@@ -54,19 +54,20 @@ def change(*, who: str, user: User | None = None, why: str = "") -> Iterator[Out
         state = PublishedState.lock()
         yield outcome
         document = compile.document()
-        if document != published(state.revision):
+        if document != _readable(state.revision):
             outcome.revision = _publish(state, document, who, user, why)
 
 
-def published(number: int) -> Document | None:
-    """The canonical document of a revision, the empty one for 0; None: it can't be read."""
+def published(number: int) -> Document:
+    """The canonical document of a revision, the empty one for 0.
+
+    Raises DocumentError where another version of the program wrote what this one can't
+    read.
+    """
     if number == 0:
         return Document()
     plain = Revision.objects.values_list("document", flat=True).get(number=number)
-    try:
-        return compile.canonical(codec.parse_part(Document, plain))
-    except DocumentError:
-        return None  # written by another version of the program
+    return compile.canonical(codec.parse(plain))
 
 
 def publish_pending() -> Revision | None:
@@ -77,7 +78,7 @@ def publish_pending() -> Revision | None:
     global _refused
     try:
         state = PublishedState.objects.filter(pk=PublishedState.KEY).first()
-        if compile.document() == published(state.revision if state else 0):
+        if compile.document() == _readable(state.revision if state else 0):
             return None
         with change(who="", why="found changed in the database") as outcome:
             pass  # compiled again, under the lock
@@ -99,6 +100,13 @@ def health_changed() -> None:
     PublishedState.lock()
     PublishedState.objects.update(health_version=F("health_version") + 1)
     transaction.on_commit(wake.wake)
+
+
+def _readable(number: int) -> Document | None:
+    try:
+        return published(number)
+    except DocumentError:
+        return None  # to be replaced
 
 
 def _publish(

@@ -29,13 +29,12 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from pools import conf
-from pools.control import last_good, verdicts, wake
-from pools.core import codec
+from pools.control import last_good, publish, verdicts, wake
 from pools.core.document import Document
 from pools.core.engine import Engine
 from pools.core.errors import DocumentError
 from pools.core.snapshot import compile_snapshot
-from pools.models import PublishedState, Revision
+from pools.models import PublishedState
 
 logger = logging.getLogger("pools.control")
 
@@ -129,13 +128,8 @@ class Watcher:
         self._end_ejections(now)
 
     def _load(self, number: int) -> None:
-        plain = (
-            Revision.objects.values_list("document", flat=True).get(number=number)
-            if number
-            else {}
-        )
         try:
-            document = codec.parse(plain)
+            document = publish.published(number)
             self._swap(document, number)
         except (DocumentError, UnicodeError) as error:
             # Of another version of the program. It stays as it is: no second try.

@@ -1,0 +1,191 @@
+"""`manage.py route explain`: which route takes a request, and why."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+from typing import IO, Any, TypeVar, cast
+from urllib.parse import urlsplit
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pools.control.explain import Explained, explain
+from pools.core import fields
+from pools.core.errors import DocumentError
+from pools.core.request import RequestHead
+
+NONE, WRONG = 1, 2
+
+T = TypeVar("T")
+
+
+class Command(BaseCommand):
+    help = "Explain where a request goes, by the published revision."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True, parser_class=ArgumentParser)
+        verb = verbs.add_parser(
+            "explain", help="exit 0: a route takes it, 1: none does, 2: trouble"
+        )
+        verb.add_argument("method", metavar="METHOD", type=_word(fields.method))
+        verb.add_argument("url", metavar="URL", type=_word(_url), help="whole, or a path alone")
+        verb.add_argument(
+            "-H",
+            dest="headers",
+            action="append",
+            default=[],
+            type=_word(_header),
+            metavar="'NAME: VALUE'",
+            help="a header of the request; Host goes before the URL's",
+        )
+        verb.add_argument(
+            "--client",
+            type=_word(lambda value: str(ip_address(value))),
+            default="127.0.0.1",
+            metavar="ADDRESS",
+            help="the client's",
+        )
+        verb.add_argument("--json", action="store_true", help="answer in JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        head = _head(options["method"], options["url"], options["headers"], options["client"])
+        try:
+            found = explain(head)
+        except DocumentError as error:
+            problems = " ".join(str(error).split())
+            raise CommandError(
+                f"the published revision cannot be read: {problems}", returncode=WRONG
+            ) from None
+        except Error as error:
+            raise CommandError(
+                f"the database: {error} (is it there, and is `migrate` done?)", returncode=WRONG
+            ) from None
+        if options["json"]:
+            self.stdout.write(json.dumps(found.plain(), indent=2, ensure_ascii=False))
+        else:
+            _print(found, head, Console(file=cast(IO[str], self.stdout), highlight=False))
+        if not found.taken:
+            sys.exit(NONE)
+
+
+# --- The request, as it was typed --------------------------------------------------
+
+
+def _word(read: Callable[[str], T]) -> Callable[[str], T]:
+    """For argparse, which shows the message of its own error alone."""
+
+    def checked(value: str) -> T:
+        try:
+            return read(value)
+        except ValueError as error:
+            raise ArgumentTypeError(str(error)) from None
+
+    return checked
+
+
+def _url(value: str) -> tuple[str, bytes]:
+    """Host, "" for a path alone, and raw path."""
+    parts = urlsplit(value)
+    if not (parts.scheme in ("http", "https") and parts.hostname) and value[:1] != "/":
+        raise ValueError(f"{value!r} is not a URL: begin it with http://, https:// or /")
+    host = _host(parts.netloc.rpartition("@")[2]) if parts.netloc else ""
+    return host, fields.target(parts.path or "/").encode()
+
+
+def _header(value: str) -> tuple[str, str]:
+    name, colon, text = value.partition(":")
+    if not colon:
+        raise ValueError(f"{value!r} is not a header: write 'Name: value'")
+    text = fields.header_value(text.strip())
+    return fields.header_name(name.strip()).lower(), text
+
+
+def _host(value: str) -> str:
+    """The host of host:port, as routes name it."""
+    host = fields.host_header_or_empty(value)
+    return host if host.endswith("]") else host.rpartition(":")[0] or host
+
+
+def _head(
+    method: str, url: tuple[str, bytes], headers: list[tuple[str, str]], client: str
+) -> RequestHead:
+    host, path = url
+    for name, value in headers:
+        if name == "host":
+            try:
+                host = _host(value)
+            except ValueError as error:
+                raise CommandError(f"Host: {error}", returncode=WRONG) from None
+    return RequestHead(
+        method=method.encode(),
+        host=host,
+        path=path,
+        headers=[(name.encode(), value.encode()) for name, value in headers],
+        client=client,
+    )
+
+
+# --- The answer --------------------------------------------------------------------
+
+
+def _print(found: Explained, head: RequestHead, console: Console) -> None:
+    """Tables; plain columns, whole lines, where nobody looks at a terminal."""
+    if not console.is_terminal:
+        console.width = 10_000
+
+    def say(text: str) -> None:
+        console.print(escape(text))
+
+    path = head.path.decode()
+    say(f"{head.method.decode()} {head.host or '(no host)'}{path}, revision {found.revision}")
+    if found.pending:
+        say("The database holds changes that are not published; they are not seen here.")
+    route = found.explanation.taken
+    if found.reserved:
+        say("The admin's own: no route is asked.")
+        return
+    if route is None:
+        say("No route takes it.")
+    else:
+        hosts = ", ".join(route.spec.hosts) or "any host"
+        say(f"Route {route.name} takes it ({hosts}, {route.spec.path_prefix}).")
+        say(f"Pool {route.pool.name} gets it, as {found.sent_path.decode()}.")
+    passed_over = [(other.route.name, other.reason) for other in found.explanation.passed_over]
+    _table(console, ("passed over", "why"), passed_over)
+    if route:
+        _table(
+            console,
+            ("backend", "share", "state", "health", "weight", "why"),
+            [
+                (
+                    candidate.status.key,
+                    f"{candidate.share:.0%}",
+                    candidate.status.state.value,
+                    candidate.status.verdict.value,
+                    f"{candidate.weight}{' backup' if candidate.backup else ''}",
+                    candidate.status.why or ("" if candidate.share else "others are there"),
+                )
+                for candidate in found.candidates
+            ],
+        )
+        if not found.candidates:
+            say(f"Pool {route.pool.name} has no backends.")
+
+
+def _table(console: Console, names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    if not rows:
+        return
+    table = Table(box=box.SIMPLE if console.is_terminal else None, pad_edge=False)
+    for name in names:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console.print(table)
