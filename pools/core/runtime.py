@@ -231,14 +231,13 @@ class PoolState:
 
     def _scale(self, now: float) -> None:
         """Set the weights in force: scaled for backends that start slowly."""
+        over = self._slow_start_s
         for state in self._members:
-            scale = 1.0
-            if now < state.warm_from + self._slow_start_s:
-                warmed = (now - state.warm_from) / self._slow_start_s
-                scale = max(SLOW_START_FLOOR, warmed)
-                step = self._slow_start_s / SLOW_START_STEPS
-                self._until = min(self._until, now + step)
-            state.weight = state.backend.spec.weight * scale
+            state.weight = float(state.backend.spec.weight)
+            since = now - state.warm_from  # below 0 while it is ejected
+            if over and since < over:
+                state.weight *= max(SLOW_START_FLOOR, since / over)
+                self._until = min(self._until, now + over / SLOW_START_STEPS)
 
     # --- what happens to them --------------------------------------------------------
 
@@ -310,7 +309,7 @@ class PoolState:
             verdict=state.verdict,
             in_flight=state.in_flight,
             ejected_for_s=ejected_for_s,
-            available=state.ready and not state.full and (usable or not ill),
+            available=usable and not state.full,
             why=why,
         )
 
