@@ -14,19 +14,16 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxysite.settings")
 
 from django.conf import settings
 
-BROKER_FOLDER = "broker"
-
 
 def _broker() -> dict[str, Any]:
     """Redis where there is one, or else files in the data folder."""
     if settings.POOLS_REDIS_URL:
         return {"broker_url": settings.POOLS_REDIS_URL}
-    folder = Path(settings.DATA_DIR, BROKER_FOLDER)
-    messages, control = folder / "messages", folder / "control"
+    messages, control = settings.BROKER_DIR / "messages", settings.BROKER_DIR / "control"
     for path in (messages, control):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return {
-        "broker_url": "filesystem://",
+        "broker_url": "filesystem://localhost",
         "broker_transport_options": {
             # One folder for both directions: what beat writes is what workers read.
             "data_folder_in": str(messages),

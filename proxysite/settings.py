@@ -8,7 +8,7 @@ from typing import cast
 from django.utils.functional import SimpleLazyObject
 from environs import EnvError
 
-from proxysite import environment
+from proxysite import environment, theme
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -20,6 +20,7 @@ except EnvError as error:
     raise SystemExit(2) from None
 
 DATA_DIR = _env.data_dir
+BROKER_DIR = DATA_DIR / "broker"  # Celery's messages, where there is no Redis
 DEBUG = _env.debug
 
 # Lazy, so that only what signs something makes the key.
@@ -91,9 +92,12 @@ SESSION_COOKIE_NAME = "proxysite_sessionid"
 CSRF_COOKIE_NAME = "proxysite_csrftoken"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _env.secure_cookies
 
+UNFOLD = theme.UNFOLD
+
 STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True  # straight from the apps: nothing to collect
 USE_TZ = True
+TIME_ZONE = "UTC"
 
 POOLS_DATA_DIR = DATA_DIR
 POOLS_REDIS_URL = _env.redis_url
@@ -111,6 +115,7 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.request": {"level": "ERROR"},  # a line for each 404 is the access log's
+        "revproxy": {"level": "WARNING"},  # says at info that it made a view, each time
         # Beat says that it sends a task, a worker that it took and ended one: each second.
         "celery.beat": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},

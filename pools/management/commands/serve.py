@@ -1,0 +1,94 @@
+"""`manage.py serve`: the whole proxy in one foreground process."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
+
+from pools.serve import banner, plan, preparing
+from pools.serve import demo as demos
+from pools.serve.supervisor import Supervisor
+
+BEFORE_FIRST_REQUEST_S = 5.0
+
+
+class Command(BaseCommand):
+    help = "Serve: web processes, the worker that probes, and beat. Ctrl-C ends it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--bind",
+            default="127.0.0.1:8000",
+            metavar="HOST:PORT",
+            help="where to listen; default %(default)s",
+        )
+        parser.add_argument(
+            "--web-workers",
+            type=_count,
+            default=1,
+            metavar="N",
+            help="web processes; each balances by itself; default %(default)s",
+        )
+        parser.add_argument(
+            "--threads",
+            type=_count,
+            default=32,
+            metavar="N",
+            help="requests that a web process serves at a time; default %(default)s",
+        )
+        parser.add_argument(
+            "--demo", action="store_true", help="with three backends to try it with"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self._serve(**options)
+        except preparing.Refused as error:
+            raise CommandError(str(error), returncode=2) from None
+
+    def _serve(
+        self, *, bind: str, web_workers: int, threads: int, demo: bool, **options: Any
+    ) -> None:
+        with (
+            preparing.lock(Path(settings.DATA_DIR)),
+            preparing.listen(bind) as listener,
+            Supervisor(env=plan.environment()) as supervisor,
+        ):
+            preparing.database()
+            login = preparing.first_user()
+            preparing.forget_messages(settings.BROKER_DIR)
+            backends = self._start_demo(supervisor) if demo else []
+            preparing.first_round(within_s=BEFORE_FIRST_REQUEST_S)
+            connections.close_all()
+            supervisor.start(
+                [
+                    plan.web(listener.fileno(), workers=web_workers, threads=threads),
+                    *plan.celery(),
+                ]
+            )
+            banner.show(listener.getsockname(), login=login, backends=backends)
+            supervisor.run()
+            supervisor.say("ending: what is under way is finished; Ctrl-C again ends at once")
+            listener.close()  # who connects now is refused, and may go elsewhere
+            supervisor.drain()
+
+    def _start_demo(self, supervisor: Supervisor) -> list[banner.Backend]:
+        ports = demos.ports()
+        programs = demos.programs(ports)
+        supervisor.start(programs)
+        demos.wait(ports, within_s=BEFORE_FIRST_REQUEST_S)
+        return [
+            banner.Backend(program.name, port, supervisor.pid(program))
+            for program, port in zip(programs, ports, strict=True)
+        ]
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 1024:
+        raise ArgumentTypeError(f"{text} is not a number of 1 to 1024")
+    return int(text)

@@ -1,0 +1,63 @@
+"""What the operator sees first: what runs where, what to try, how to log in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.urls import reverse
+from rich.console import Console
+from rich.table import Table
+
+from pools import conf
+from pools.core.fields import host_port
+from pools.serve.demo import PREFIX
+from pools.serve.echo import HOST
+from pools.serve.preparing import ADMIN, Login
+
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A demo backend and its process."""
+
+    name: str
+    port: int
+    pid: int | None
+
+
+def show(address: tuple[Any, ...], *, login: Login | None, backends: Sequence[Backend]) -> None:
+    """Print it; the password appears here and nowhere else."""
+    host, port = address[:2]
+    base = f"http://{host_port(ANY_ADDRESS.get(host, host), port)}"
+    admin_host = conf.current().admin_host
+    admin = f"http://{host_port(admin_host, port)}" if admin_host else base
+    table = Table(show_header=False, title="proxysite", title_justify="left")
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("proxy", f"{base}/")
+    table.add_row("admin", f"{admin}{reverse('admin:index')}")
+    if login:
+        table.add_row("log in as", login.name)
+        table.add_row("password", f"{login.password}   (shown this once)")
+    else:
+        table.add_row("password lost?", f"manage.py changepassword {ADMIN}")
+    table.add_row("data", f"{settings.DATA_DIR}, {connection.vendor}, {_broker()}")
+    for backend in backends:
+        where = f"http://{HOST}:{backend.port}, process {backend.pid}"
+        table.add_row(backend.name, where)
+    if backends:
+        table.add_row("try", f"curl {base}{PREFIX}/")
+        table.add_row("", f"kill {backends[0].pid}; it is back after a minute")
+    table.add_row("end", "Ctrl-C")
+    Console(file=sys.stdout, highlight=False, soft_wrap=True).print(table)
+    sys.stdout.flush()
+
+
+def _broker() -> str:
+    return "Redis" if conf.current().redis_url else "messages in files"

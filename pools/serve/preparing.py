@@ -1,0 +1,121 @@
+"""What must hold before anything is started: each trouble is one line, and nothing runs.
+
+In this order: the data folder is ours alone, the address is free, the database answers
+and has its tables, somebody can log in.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import socket
+import threading
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import Error, connection, connections
+from django.utils import timezone
+
+from pools.core.errors import PoolsError
+from pools.health import rounds
+
+LOCK = "serve.lock"
+ADMIN = "admin"
+BACKLOG = 2048
+DEFAULT_PORT = 8000
+
+
+class Refused(PoolsError):
+    """Serving cannot start; the message is one line with the mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A user that was made up; the password is known here alone."""
+
+    name: str
+    password: str
+
+
+def lock(data_dir: Path) -> IO[str]:
+    """The data folder for this process alone, as long as the file is open."""
+    file = (data_dir / LOCK).open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with closing(file):
+            file.seek(0)
+            other = file.read().strip() or "unknown"
+        raise Refused(
+            f"process {other} serves from {data_dir} already: end it, or set another DATA_DIR"
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def listen(bind: str) -> socket.socket:
+    """The listening socket of "host:port", "[ipv6]:port" or "host"; port 0: a free one."""
+    host, colon, port = bind.rpartition(":")
+    if not colon or bind.endswith("]"):
+        host, port = bind, str(DEFAULT_PORT)
+    host = host.strip("[]")
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
+    except OSError as error:  # its own text is longer than the reason
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        if isinstance(error, socket.gaierror):
+            reason = "no such address here"
+    except (ValueError, OverflowError):
+        reason = "not host:port"
+    raise Refused(f"cannot listen on {bind} ({reason}): give another with --bind")
+
+
+def database() -> None:
+    """Connect, and bring the tables up to date."""
+    try:
+        connection.ensure_connection()
+        call_command("migrate", verbosity=0, interactive=False)
+    except Error as error:
+        reason = str(error).strip().splitlines()[0]
+        raise Refused(f"the database cannot be used: {reason} (see DATABASE_URL)") from None
+
+
+def first_user() -> Login | None:
+    """Where there is no user yet, an administrator with a made-up password."""
+    users = get_user_model()._default_manager
+    if users.exists():
+        return None
+    login = Login(ADMIN, secrets.token_urlsafe(12))
+    users.create_superuser(login.name, "", login.password)
+    return login
+
+
+def forget_messages(folder: Path) -> None:
+    """Empty the file broker: what an earlier run left there is out of date."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def first_round(*, within_s: float) -> None:
+    """Probe what is due, so that the first request meets backends that are known.
+
+    Not longer than `within_s`: unknown backends are selectable too.
+    """
+
+    def probe() -> None:
+        try:
+            rounds.run_due(timezone.now())
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=probe, daemon=True)
+    thread.start()
+    thread.join(within_s)
