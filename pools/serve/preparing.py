@@ -70,10 +70,10 @@ def listen(bind: str) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
-    except OSError as error:  # its own text is longer than the reason
-        reason = os.strerror(error.errno).lower() if error.errno else str(error)
-        if isinstance(error, socket.gaierror):
-            reason = "no such address here"
+    except socket.gaierror:
+        reason = "no such address"
+    except OSError as error:  # its own text says the address once more
+        reason = os.strerror(error.errno or 0).lower()
     except (ValueError, OverflowError):
         reason = "not host:port"
     raise Refused(f"cannot listen on {bind} ({reason}): give another with --bind")

@@ -1,0 +1,47 @@
+# `make help` says what there is. Nothing but Python 3.11 and make is needed to begin.
+
+BIN := .venv/bin
+COMPOSE := docker-compose.yml
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench pins clean
+
+help: ## what there is to make
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+run: .venv/run.stamp ## set up and serve with three demo backends; ARGS="--bind 127.0.0.1:8080"
+	@exec $(BIN)/python manage.py serve --demo $(ARGS)
+
+test: .venv/dev.stamp ## run all tests; ARGS="tests/core -x"
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 -q $(ARGS)
+
+check: .venv/dev.stamp ## style, types, layers, migrations, settings, compose file
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -W error::RuntimeWarning manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py check --fail-level WARNING
+	$(BIN)/python -m pip check
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec $(COMPOSE)
+
+bench: .venv/dev.stamp ## measure; see bench/
+	$(BIN)/python -m bench $(ARGS)
+
+pins: .venv/dev.stamp ## write requirements*.txt anew from pyproject.toml
+	$(PIN) -o requirements.txt
+	$(PIN) --group dev -o requirements-dev.txt
+
+PIN = $(BIN)/uv pip compile --universal --quiet --upgrade --python-version 3.11 \
+	--no-emit-index-url --no-header --no-annotate pyproject.toml
+
+clean: ## remove what set-up and tools made; data/ stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+.venv/run.stamp: requirements.txt scripts/setup
+	@scripts/setup requirements.txt
+	@touch $@
+
+.venv/dev.stamp: requirements.txt requirements-dev.txt scripts/setup
+	@scripts/setup requirements-dev.txt
+	@touch $@ .venv/run.stamp
