@@ -32,7 +32,7 @@ class FileError(PoolsError):
 def dump(document: Document, *, defaults: bool = False) -> str:
     """The document as YAML; `load` and `codec.parse` give it back."""
     plain = {"pools": [], **codec.to_plain(document, defaults=defaults)}
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=96)
+    return yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=96)
 
 
 def load(content: bytes) -> Any:
@@ -62,6 +62,20 @@ def load(content: bytes) -> Any:
 
 
 _EMPTY = "{}: it would remove every pool and route; write `pools: []` if that is meant"
+
+
+class _Dumper(yaml.SafeDumper):
+    """SafeDumper that writes text of several lines as such."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    style = "|" if "\n" in text else None
+    if any(break_ in text for break_ in "\x85\u2028\u2029"):
+        style = '"'  # else PyYAML folds them into others
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
 
 
 class _Loader(yaml.CSafeLoader):

@@ -1,0 +1,62 @@
+"""diff: changes by name, in one order."""
+
+from __future__ import annotations
+
+import copy
+
+from pools.control import compile
+from pools.control.diff import diff
+from pools.core.document import Document
+from tests.control.site import FULL
+
+
+def lines(old: object, new: object) -> list[str]:
+    return [str(change) for change in diff(compile.checked(old), compile.checked(new))]
+
+
+def test_the_same_has_no_changes():
+    assert lines(FULL, copy.deepcopy(FULL)) == []
+
+
+def test_each_kind_of_change_has_its_line():
+    new = copy.deepcopy(FULL)
+    web, api = new["pools"][0], new["routes"][0]
+    web["backends"][2]["weight"] = 5
+    web["backends"][1]["port"] = 81
+    web["probe"]["text"] = "x" * 200
+    web["retry"]["on"] = ["timeout"]
+    web["tls"]["verify"] = True
+    del new["pools"][1], new["routes"][1]
+    new["pools"].append({"name": "api", "backends": [{"host": "a", "port": 1}]})
+    api["request_headers"]["set"] = {"X-A": "2", "X-C": "3"}
+    api["connect_timeout_s"] = None
+    assert lines(FULL, new) == [
+        "+ pools[api]",
+        "+ pools[api].backends[a:1]",
+        "- pools[empty]",
+        '~ pools[web].retry.on: ["connect", "http_502"] -> ["timeout"]',
+        "~ pools[web].tls.verify: false -> true",
+        '~ pools[web].probe.text: "it\'s \\"up\\": ü\\n" -> "'
+        + "x" * 119
+        + "... (202 characters)",
+        "~ pools[web].backends[10.0.0.1:80].weight: 1 -> 5",
+        "- pools[web].backends[10.0.0.2:80]",
+        "+ pools[web].backends[10.0.0.2:81]",
+        "- routes[all]",
+        '~ routes[api].request_headers.set[X-A]: "1" -> "2"',
+        '- routes[api].request_headers.set[X-B]: "yes"',
+        '+ routes[api].request_headers.set[X-C]: "3"',
+        "~ routes[api].connect_timeout_s: 0.5 -> null",
+    ]
+
+
+def test_order_is_no_difference_even_between_documents_that_are_not_canonical():
+    document = compile.checked(FULL)
+    turned = Document(pools=document.pools[::-1], routes=document.routes[::-1])
+    assert diff(document, turned) == ()
+
+
+def test_a_change_holds_its_values():
+    change = diff(Document(), compile.checked({"pools": [{"name": "a"}]}))[0]
+    assert (change.kind, change.path, change.old) == ("+", "pools[a]", None)
+    assert change.new["name"] == "a"
