@@ -1,0 +1,26 @@
+"""Makes the project's database and publishes a document: python -m ... FILE.
+
+A process of its own, as the project reads its environment once.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import django
+from django.core.management import call_command
+
+
+def main(path: str) -> None:
+    django.setup()
+    from pools.control import apply, publish
+    from pools.core import codec
+
+    call_command("migrate", verbosity=0)
+    document = codec.parse(json.loads(Path(path).read_text()))
+    with publish.change(who="the conformance suite"):
+        apply.apply(document)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,140 @@
+"""The configuration that the suite runs against: a route for each thing to be shown."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pools.core import codec
+from pools.core.document import Document
+from tests.conformance.backends import Backend, unused_port
+
+TRUSTED = "127.0.0.2"  # the peer that every plane trusts; others on loopback it does not
+SMALL_BODY = 1000
+
+
+@dataclass
+class Site:
+    """`one` is behind most routes; `left` and `right` are a pool of two; `secure` speaks
+    TLS; on `refused` nothing listens."""
+
+    folder: Path
+    one: Backend = field(default_factory=Backend)
+    left: Backend = field(default_factory=Backend)
+    right: Backend = field(default_factory=Backend)
+    refused: int = field(default_factory=unused_port)
+
+    def __post_init__(self) -> None:
+        self.ca = _certificate(self.folder)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.folder / "cert.pem", self.folder / "key.pem")
+        self.secure = Backend(context)
+
+    @property
+    def backends(self) -> tuple[Backend, ...]:
+        return self.one, self.left, self.right, self.secure
+
+    def document(self) -> Document:
+        one, left, right = self.one.port, self.left.port, self.right.port
+        return codec.parse(
+            {
+                "pools": [
+                    _pool("one", one),
+                    _pool("pair", left, right),
+                    _pool("half-dead", self.refused, right),
+                    _pool("refused", self.refused),
+                    _pool("empty"),
+                    _pool("again", left, right, retry={"on": ["error", "http_503"]}),
+                    _pool("all-methods", left, right, retry={"non_idempotent": True}),
+                    _pool("sticky", left, right, sticky={"mode": "cookie"}),
+                    _pool("backend-host", one, host={"mode": "backend"}),
+                    _pool("fixed-host", one, host={"mode": "fixed", "value": "inner.test"}),
+                    _pool("full", one, max_in_flight=1),
+                    _pool("secure", self.secure.port, scheme="https", tls={"ca": self.ca}),
+                    _pool("unverified", self.secure.port, scheme="https"),
+                    {
+                        **_pool("unresolved", right),
+                        "backends": [
+                            {"host": "unresolved.invalid", "port": 80},
+                            {"host": "127.0.0.1", "port": right},
+                        ],
+                    },
+                ],
+                "routes": [
+                    _route("plain", "one"),
+                    _route("any-of-wild", "one", hosts=["*.wild.test"]),
+                    _route("one-of-wild", "pair", hosts=["exact.wild.test"]),
+                    _route("wild-api", "pair", hosts=["*.wild.test"], path_prefix="/api"),
+                    _route("strip", "one", path_prefix="/api", prefix_mode="strip"),
+                    _route(
+                        "replace",
+                        "one",
+                        path_prefix="/v1",
+                        prefix_mode="replace",
+                        prefix_replacement="/app",
+                    ),
+                    _route(
+                        "backend-host", "backend-host", path_prefix="/api", prefix_mode="strip"
+                    ),
+                    _route("fixed-host", "fixed-host"),
+                    _route(
+                        "edited",
+                        "one",
+                        request_headers={"set": {"X-Added": "yes"}, "remove": ["X-Gone"]},
+                        response_headers={"set": {"X-Added": "yes"}, "remove": ["X-Gone"]},
+                    ),
+                    _route("small", "one", max_body_bytes=SMALL_BODY),
+                    _route("slow", "one", response_timeout_s=0.3),
+                    _route("slow-pair", "pair", response_timeout_s=0.3),
+                    _route("bounded", "one", exchange_timeout_s=0.5),
+                    *(
+                        _route(name, name)
+                        for name in (
+                            "pair",
+                            "half-dead",
+                            "refused",
+                            "empty",
+                            "again",
+                            "all-methods",
+                            "sticky",
+                            "full",
+                            "secure",
+                            "unverified",
+                            "unresolved",
+                        )
+                    ),
+                ],
+            }
+        )
+
+
+def _pool(name: str, *ports: int, scheme: str = "http", **fields: Any) -> dict[str, Any]:
+    """Without probes and ejection, so that one test leaves nothing to the next."""
+    return {
+        "name": name,
+        "probe": {"kind": "off"},
+        "passive": {"failures": 0},
+        "backends": [{"host": "127.0.0.1", "port": port, "scheme": scheme} for port in ports],
+        **fields,
+    }
+
+
+def _route(name: str, pool: str, **fields: Any) -> dict[str, Any]:
+    return {"name": name, "pool": pool, "hosts": [f"{name}.test"], **fields}
+
+
+def _certificate(folder: Path) -> str:
+    """A certificate for 127.0.0.1 that is its own CA; returns its PEM."""
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    name = ["-subj", "/CN=backend", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", "key.pem", "-out", "cert.pem"]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-days", "2", *curve, *name, *files],
+        check=True,
+        capture_output=True,
+        cwd=folder,
+    )
+    return (folder / "cert.pem").read_text()
