@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path
 
-from proxysite import views
+from proxysite import accounts, views  # noqa: F401  (accounts registers its pages)
 
 urlpatterns = [
     path("admin/", admin.site.urls),

@@ -1,0 +1,67 @@
+"""What the admin says before it deletes.
+
+Django lists every row that goes along; here that would be thousands of health events,
+which nobody may delete by themselves. So only configuration is listed, and only its
+permissions are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from django.contrib.admin import AdminSite
+from django.db.models import Model, QuerySet, prefetch_related_objects
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+
+from pools.admin.sentences import named
+from pools.models import Backend, Pool
+
+# As ModelAdmin.get_deleted_objects: what goes (nested), how many of each kind, the kinds
+# that this user may not delete, and what stands in the way.
+Deletion = tuple[list[Any], dict[str, int], set[str], list[str]]
+
+
+def of_pools(
+    pools: Sequence[Pool] | QuerySet[Pool], request: HttpRequest, site: AdminSite
+) -> Deletion:
+    """Pools go with their backends, and not while a routing rule leads to them."""
+    rows = list(pools)
+    prefetch_related_objects(rows, "backends", "routes")
+    listing: list[Any] = []
+    protected: list[str] = []
+    count = 0
+    for pool in rows:
+        backends = list(pool.backends.all())
+        count += len(backends)
+        listing += [named(pool), [named(backend) for backend in backends]]
+        protected += [
+            format_html(
+                '<a href="{}">{}</a>: delete it first, or lead it to another pool than {}',
+                reverse("admin:pools_route_change", args=(route.pk,)),
+                named(route),
+                pool,
+            )
+            for route in pool.routes.all()
+        ]
+    counts = {"pools": len(rows)} | ({"backends": count} if count else {})
+    kinds = [Pool, Backend] if count else [Pool]
+    return listing, counts, _lacking(kinds, request, site), protected
+
+
+def of_backends(
+    backends: Sequence[Backend] | QuerySet[Backend], request: HttpRequest, site: AdminSite
+) -> Deletion:
+    rows = list(backends)
+    counts = {"backends": len(rows)}
+    return [named(row) for row in rows], counts, _lacking([Backend], request, site), []
+
+
+def _lacking(kinds: Sequence[type[Model]], request: HttpRequest, site: AdminSite) -> set[str]:
+    return {
+        str(kind._meta.verbose_name)
+        for kind in kinds
+        if not cast(Any, site.get_model_admin(kind)).has_delete_permission(request)
+    }

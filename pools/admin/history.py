@@ -1,0 +1,90 @@
+"""What happened, to read only: flips of health, and revisions with what each changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from pools.admin import base, health
+from pools.control import publish
+from pools.control.diff import diff
+from pools.core.errors import DocumentError
+from pools.core.probing import Verdict
+from pools.models import HealthEvent, Revision
+
+CHANGES_SHOWN = 500
+
+
+class _Kept:
+    """Nobody adds, changes or deletes what is kept."""
+
+    def has_add_permission(self, *args: Any, **kwargs: Any) -> bool:
+        return False
+
+    def has_change_permission(self, *args: Any, **kwargs: Any) -> bool:
+        return False
+
+    def has_delete_permission(self, *args: Any, **kwargs: Any) -> bool:
+        return False
+
+
+@admin.register(HealthEvent)
+class HealthEventAdmin(_Kept, base.ModelAdmin[HealthEvent]):
+    list_display = ("when", "backend", "flip", "reason", "seen_by")
+    list_filter = ("new", "backend__pool")
+    list_select_related = ("backend__pool",)
+    search_fields = ("backend__host", "backend__pool__name", "reason")
+    fields = list_display
+
+    class Media:
+        css = {"all": ("pools/admin.css",)}
+
+    @admin.display(description="at", ordering="at")
+    def when(self, event: HealthEvent) -> str:
+        return health.moment(event.at)
+
+    @admin.display(description="health", ordering="new")
+    def flip(self, event: HealthEvent) -> SafeString:
+        return format_html(
+            "{} → {}", health.badge(Verdict(event.old)), health.badge(Verdict(event.new))
+        )
+
+
+@admin.register(Revision)
+class RevisionAdmin(_Kept, base.ModelAdmin[Revision]):
+    list_display = ("number", "when", "who", "why")
+    list_filter = ("created_at",)
+    search_fields = ("who", "why")
+    fields = (*list_display, "changes")
+    readonly_fields = ("changes",)
+
+    class Media:
+        css = {"all": ("pools/admin.css",)}
+
+    @admin.display(description="created at", ordering="created_at")
+    def when(self, revision: Revision) -> str:
+        return health.moment(revision.created_at)
+
+    @admin.display(description="changes")
+    def changes(self, revision: Revision) -> SafeString | str:
+        """What is different from the revision before, one line each."""
+        earlier = Revision.objects.filter(number__lt=revision.number)
+        before = earlier.values_list("number", flat=True).first() or 0
+        try:
+            found = diff(publish.published(before), publish.published(revision.number))
+        except DocumentError:
+            return "cannot be compared: written by another version of the program"
+        lines = format_html_join(
+            "",
+            '<li class="pools-change-{}">{}</li>',
+            ((_KINDS[change.kind], str(change)) for change in found[:CHANGES_SHOWN]),
+        )
+        more = len(found) - CHANGES_SHOWN
+        rest = format_html("<li>and {} more</li>", more) if more > 0 else ""
+        return format_html('<ul class="pools-changes">{}{}</ul>', lines, rest)
+
+
+_KINDS = {"+": "added", "-": "removed", "~": "edited"}

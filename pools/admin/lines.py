@@ -1,0 +1,125 @@
+"""Lists and mappings as people type them: one value a line.
+
+The stored value stays the plain list or mapping of the document. Reading what is shown
+gives back what is stored, and a line that can't be read is named with its number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from pools.core import codec, fields
+from pools.core.document import Condition, Match
+from pools.core.errors import DocumentError
+
+# Not str.splitlines, which also breaks at characters that a header's value may hold.
+_BREAK = re.compile(r"\r\n|\r|\n")
+
+
+class LinesField(forms.Field):
+    """A list of texts; `read` and `shown` of a subclass say what a line is."""
+
+    empty: Any = []
+
+    def prepare_value(self, value: Any) -> Any:
+        """The text for the browser: of a stored value, or just what was typed."""
+        return value if isinstance(value, str) else "\n".join(self.shown(value or self.empty))
+
+    def to_python(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value or self.collected([])
+        found, errors = [], []
+        for number, line in enumerate(_BREAK.split(value), start=1):
+            if not line.strip():
+                continue
+            try:
+                found.append(self.read(line.strip()))
+            except ValueError as error:
+                errors.append(f"line {number}: {error}")
+        if errors:
+            raise ValidationError(errors)
+        try:
+            return self.collected(found)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+    def shown(self, value: Iterable[Any]) -> Iterator[str]:
+        """The lines of a stored value."""
+        yield from value
+
+    def read(self, line: str) -> Any:
+        """The value of one line; raises ValueError with what is wrong."""
+        return line
+
+    def collected(self, values: list[Any]) -> Any:
+        """The stored value of what was read; raises ValueError where it does not hold."""
+        return values
+
+
+class HostsField(LinesField):
+    def read(self, line: str) -> str:
+        return fields.route_hosts((line,))[0]
+
+
+class MethodsField(LinesField):
+    def read(self, line: str) -> str:
+        return fields.method(line)
+
+
+class HeaderNamesField(LinesField):
+    def read(self, line: str) -> str:
+        return fields.header_remove((line,))[0]
+
+
+class HeaderSetField(LinesField):
+    """A mapping of header names to values: `X-Frame-Options: DENY`."""
+
+    empty: Any = {}
+
+    def shown(self, value: Any) -> Iterator[str]:
+        for name, text in value.items():
+            yield f"{name}: {text}".rstrip()
+
+    def read(self, line: str) -> tuple[str, str]:
+        name, colon, text = line.partition(":")
+        if not colon:
+            raise ValueError(f"{line!r} has no colon: write Name: value")
+        pair = (name.rstrip(), text.strip())
+        fields.header_set((pair,))
+        return pair
+
+    def collected(self, values: list[Any]) -> dict[str, str]:
+        return dict(fields.header_set(tuple(values)))
+
+
+class ConditionsField(LinesField):
+    """Tests of headers: `X-Version equals 2`, `X-Beta present`."""
+
+    def shown(self, value: Iterable[Any]) -> Iterator[str]:
+        for condition in value:
+            words = (condition["header"], condition.get("match", Match.EQUALS.value))
+            yield " ".join((*words, condition.get("value", ""))).rstrip()
+
+    def read(self, line: str) -> dict[str, Any]:
+        header, match, value = (*line.split(maxsplit=2), "", "")[:3]
+        known = ", ".join(Match)
+        if match.lower() not in list(Match):
+            said = f"{match!r} is not a test" if match else f"{line!r} has no test"
+            raise ValueError(f"{said}: after the header write one of {known}")
+        kind = Match(match.lower())
+        bare = kind in (Match.PRESENT, Match.ABSENT)
+        if bare and value:
+            raise ValueError(f"{kind} takes no value: remove {value!r}, or use {Match.EQUALS}")
+        if not bare and not value:
+            raise ValueError(f"{kind} needs a value: write {header} {kind} VALUE")
+        plain = {"header": header, "match": kind.value, "value": value}
+        try:
+            condition = codec.parse_part(Condition, plain)
+        except DocumentError as error:
+            raise ValueError(error.problems[0].message) from None
+        return codec.to_plain(condition, defaults=True)

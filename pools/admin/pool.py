@@ -1,0 +1,199 @@
+"""Pools, with their backends inline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import Field, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from pools.admin import base, deletion, health
+from pools.admin.publishing import PublishingAdmin
+from pools.admin.sentences import listed
+from pools.core.document import RetryOn
+from pools.models import Backend, Pool
+from pools.models.parts import choices
+
+# Texts, by the lines that they take as a rule.
+_ROWS = {"probe_text": 2, "tls_ca": 6}
+
+
+class BackendFormSet(base.InlineFormSet[Backend, Pool, "forms.ModelForm[Backend]"]):
+    """Says at its field when two rows are one backend, however they are spelt.
+
+    Django compares what was typed; here the canonical addresses count.
+    """
+
+    def clean(self) -> None:
+        super().clean()
+        seen: set[str] = set()
+        for form in self.forms:
+            if form in self.deleted_forms or not form.is_valid() or not form.instance.host:
+                continue
+            address = form.instance.address
+            if address in seen:
+                form.add_error("host", f"{address} is in the pool already: keep one.")
+                raise ValidationError(f"{address} is there twice.")
+            seen.add(address)
+
+
+class BackendInline(base.TabularInline[Backend, Pool]):
+    model = Backend
+    formset = BackendFormSet
+    fields = (
+        "host",
+        "port",
+        "scheme",
+        "weight",
+        "backup",
+        "state",
+        "max_in_flight",
+        "health_now",
+    )
+    readonly_fields = ("health_now",)
+    hide_title = True  # unfold: the address is in the row already
+
+    def get_extra(self, request: HttpRequest, obj: Pool | None = None, **kwargs: Any) -> int:
+        return 0 if obj else 1
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Backend]:
+        return super().get_queryset(request).select_related(*health.WITH)
+
+    @admin.display(description="health")
+    def health_now(self, backend: Backend) -> SafeString | str:
+        return health.linked(backend) if backend.pk else ""
+
+
+@admin.register(Pool)
+class PoolAdmin(PublishingAdmin[Pool]):
+    change_form_template = "pools/admin/pool_form.html" if base.UNFOLD else None
+    list_display = ("name", "policy", "backends_up", "routed")
+    list_filter = ("policy",)
+    search_fields = ("name", "backends__host")
+    inlines = (BackendInline,)
+    fieldsets = (
+        (None, {"fields": (("name", "policy"),)}),
+        (
+            "Probe",
+            {
+                "classes": base.ASIDE,
+                "fields": (
+                    ("probe_kind", "probe_port"),
+                    ("probe_method", "probe_path"),
+                    ("probe_host", "probe_statuses"),
+                    "probe_text",
+                    ("probe_interval_s", "probe_timeout_s"),
+                    ("probe_rise", "probe_fall"),
+                ),
+            },
+        ),
+        (
+            "Time-outs and limits",
+            {
+                "classes": base.ASIDE,
+                "fields": (
+                    ("connect_timeout_s", "response_timeout_s"),
+                    ("exchange_timeout_s", "max_in_flight"),
+                    "slow_start_s",
+                ),
+            },
+        ),
+        (
+            "Retries",
+            {
+                "classes": base.ASIDE,
+                "fields": ("retry_attempts", "retry_on", "retry_non_idempotent"),
+            },
+        ),
+        (
+            "Passive health",
+            {
+                "classes": base.ASIDE,
+                "description": "What requests meet: a backend that fails them again and again "
+                "is left out for a while.",
+                "fields": (
+                    ("passive_failures", "passive_base_ejection_s"),
+                    ("passive_max_ejected_percent", "passive_panic_percent"),
+                ),
+            },
+        ),
+        (
+            "Stickiness",
+            {
+                "classes": base.ASIDE,
+                "fields": (
+                    ("sticky_mode", "sticky_cookie"),
+                    ("sticky_ttl_s", "sticky_same_site"),
+                    ("sticky_secure", "sticky_http_only"),
+                    "sticky_while_draining",
+                ),
+            },
+        ),
+        ("Host", {"classes": base.ASIDE, "fields": (("host_mode", "host_value"),)}),
+        (
+            "Upstream TLS",
+            {
+                "classes": base.ASIDE,
+                "description": "For backends with scheme HTTPS.",
+                "fields": (("tls_verify", "tls_server_name"), "tls_ca"),
+            },
+        ),
+        (
+            "Hash",
+            {
+                "classes": base.ASIDE,
+                "description": "For the policy consistent hash.",
+                "fields": (("hash_on", "hash_name"), "hash_balance_factor"),
+            },
+        ),
+    )
+
+    class Media:
+        css = {"all": ("pools/admin.css",)}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Pool]:
+        pools = super().get_queryset(request).select_related("schedule")
+        return pools.prefetch_related("backends__health", "routes")
+
+    def formfield_for_dbfield(
+        self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> forms.Field | None:
+        if db_field.name in _ROWS:
+            kwargs["widget"] = base.textarea(_ROWS[db_field.name])
+        if db_field.name == "retry_on":
+            return forms.MultipleChoiceField(
+                choices=choices(RetryOn),
+                widget=base.checkboxes(),
+                required=False,
+                initial=db_field.get_default,
+                label=str(db_field.verbose_name).capitalize(),
+                help_text="What may be tried again on another backend.",
+            )
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def get_deleted_objects(
+        self, objs: Sequence[Pool] | QuerySet[Pool], request: HttpRequest
+    ) -> deletion.Deletion:
+        return deletion.of_pools(objs, request, self.admin_site)
+
+    @admin.display(description="backends")
+    def backends_up(self, pool: Pool) -> SafeString:
+        return health.tally(pool.backends.all())
+
+    @admin.display(description="routing rules")
+    def routed(self, pool: Pool) -> SafeString | str:
+        routes = list(pool.routes.all())
+        if len(routes) > 3:
+            return listed(route.name for route in routes)
+        return format_html_join(
+            ", ",
+            '<a href="{}">{}</a>',
+            ((reverse("admin:pools_route_change", args=(r.pk,)), r.name) for r in routes),
+        ) or format_html('<span class="pools-reason">{}</span>', "none")

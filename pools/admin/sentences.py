@@ -1,0 +1,84 @@
+"""What people read of a change: in the list of revisions and in messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from django import forms
+from django.db.models import Model
+
+from pools.control.publish import Outcome
+from pools.core.document import AdminState
+from pools.models import Backend
+
+_MOST = 5
+_DID = {
+    AdminState.READY: "Made ready",
+    AdminState.DRAIN: "Drained",
+    AdminState.MAINT: "Put in maintenance",
+}
+
+
+def listed(names: Iterable[str]) -> str:
+    """ "a, b and c", cut to a few: "a, b, c, d, e and 7 more"."""
+    found = list(names)
+    if len(found) > _MOST + 1:
+        found = [*found[:_MOST], f"{len(found) - _MOST} more"]
+    return " and ".join(filter(None, (", ".join(found[:-1]), found[-1]))) if found else ""
+
+
+def saved(
+    form: forms.ModelForm[Any],
+    formsets: Iterable[forms.BaseModelFormSet[Any, Any]],
+    *,
+    change: bool,
+) -> str:
+    """ "Changed pool web: policy; weight of 10.0.0.1:80; added 10.0.0.2:80"."""
+    what = named(form.instance)
+    below = [part for formset in formsets for part in _below(formset)]
+    if not change:
+        return "; ".join((f"Added {what}", *below))
+    changed = [listed(_labels(form))] if form.changed_data else []
+    return f"Changed {what}: {'; '.join((*changed, *below))}".removesuffix(": ")
+
+
+def deleted(rows: Sequence[Model]) -> str:
+    return f"Deleted {listed(map(named, rows))}"
+
+
+def moved(backends: Sequence[Backend], state: AdminState) -> str:
+    """ "Drained web/10.0.0.1:80 and web/10.0.0.2:80"."""
+    return f"{_DID[state]} {listed(backend.key for backend in backends)}"
+
+
+def in_force(outcome: Outcome) -> str:
+    if outcome.revision is None:
+        return "Nothing in it is different: no new revision."
+    return f"In force as revision {outcome.revision.number}."
+
+
+def named(row: Model) -> str:
+    """ "pool web", "backend web/10.0.0.1:80"."""
+    return f"{row._meta.verbose_name} {row}"
+
+
+def _below(formset: forms.BaseModelFormSet[Any, Any]) -> Iterator[str]:
+    """What a formset of backends is about to save."""
+    added, removed = [], []
+    for form in formset.forms:
+        if form in formset.deleted_forms:
+            removed.append(form.instance.address)
+        elif form.instance.pk is None and form.has_changed():
+            added.append(form.instance.address)
+        elif form.has_changed():
+            yield f"{listed(_labels(form))} of {form.instance.address}"
+    if added:
+        yield f"added {listed(added)}"
+    if removed:
+        yield f"removed {listed(removed)}"
+
+
+def _labels(form: forms.ModelForm[Any]) -> Iterator[str]:
+    for name in form.changed_data:
+        yield str(form.instance._meta.get_field(name).verbose_name)
