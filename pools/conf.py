@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -35,10 +36,16 @@ def _between(low: float, high: float) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _networks(value: Any) -> Any:
-    """An iterable of text; one bare text would be read letter by letter."""
+def _list(value: Any) -> Any:
+    """One bare text, which is an iterable too, is meant as a list of one."""
     if isinstance(value, str):
-        raise ValueError("give a list of networks, such as ['10.0.0.0/8']")
+        raise ValueError(f"give a list, such as [{value!r}]")
+    return value
+
+
+def _redis_url(value: str) -> str:
+    if value and urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+        raise ValueError("begin it with redis://, rediss:// or unix://")
     return value
 
 
@@ -62,13 +69,15 @@ class Conf:
     """
 
     data_dir: Path | None = None
-    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_networks)] = ()
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_list)] = ()
     admin_host: Annotated[str, AfterValidator(_host)] = ""
-    reserved_paths: Annotated[tuple[str, ...] | None, AfterValidator(_reserved)] = None
+    reserved_paths: Annotated[
+        tuple[str, ...] | None, BeforeValidator(_list), AfterValidator(_reserved)
+    ] = None
     fallthrough: Flag = True
     via: Annotated[str, AfterValidator(values.token_or_empty)] = "proxysite"
     forwarded: Flag = False
-    redis_url: str = ""
+    redis_url: Annotated[str, AfterValidator(_redis_url)] = ""
     poll_interval_s: Annotated[float, Strict(), _between(0, 60)] = 0.5
     probe_concurrency: Annotated[int, Strict(), _between(1, 256)] = 32
 

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pools.control import watch
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left(settings) -> Iterator[None]:
+    """Watchers look when they are asked to and keep nothing; those of a test end with it."""
+    settings.POOLS_POLL_INTERVAL_S = 0
+    settings.POOLS_DATA_DIR = None
+    yield
+    watch.stop()

@@ -1,0 +1,103 @@
+"""reserved and site: no route shadows the control plane, no CA is one that can't load."""
+
+from __future__ import annotations
+
+import pytest
+
+from pools import reserved, site
+from pools.core import codec
+
+urlpatterns: list[object] = []  # as a project's urls, for the test below that has no admin
+
+
+@pytest.fixture
+def by_path(settings) -> None:
+    settings.POOLS_ADMIN_HOST = ""
+    settings.POOLS_RESERVED_PATHS = ["/admin/", "/static"]
+
+
+@pytest.fixture
+def by_host(settings) -> None:
+    settings.POOLS_ADMIN_HOST = "Admin.Example.com"
+
+
+def problems(**route: object) -> list[str]:
+    document = codec.parse(
+        {"pools": [{"name": "web"}], "routes": [{"name": "r", "pool": "web", **route}]}
+    )
+    return [str(problem) for problem in site.problems(document)]
+
+
+@pytest.mark.parametrize(
+    ("path", "held"),
+    [
+        (b"/admin", True),
+        (b"/admin/", True),
+        (b"/admin/login/?x", True),
+        (b"/static/a.css", True),
+        (b"/administrator", False),
+        (b"/Admin/", False),
+        (b"/", False),
+        (b"//admin", False),
+        (b"*", False),
+    ],
+)
+def test_reserved_paths_are_kept_on_every_host(by_path, path, held):
+    assert reserved.current().holds("any.example.com", path) is held
+    assert reserved.current().holds("", path) is held
+
+
+def test_an_admin_host_is_kept_whole_and_frees_the_paths(by_host):
+    kept = reserved.current()
+    assert kept.holds("admin.example.com", b"/anything")
+    assert not kept.holds("www.example.com", b"/admin/")
+
+
+def test_an_admin_host_may_be_an_address(settings):
+    settings.POOLS_ADMIN_HOST = "[::1]"
+    assert reserved.current().holds("[::1]", b"/")
+
+
+def test_without_a_setting_the_admin_s_own_urls_are_kept(settings):
+    settings.POOLS_RESERVED_PATHS = None
+    assert reserved.current().paths == ("/admin", "/static")
+
+
+def test_static_files_elsewhere_keep_nothing_here(settings):
+    settings.POOLS_RESERVED_PATHS = None
+    settings.STATIC_URL = "https://cdn.example.com/static/"
+    assert reserved.current().paths == ("/admin",)
+
+
+def test_a_project_without_the_admin_keeps_its_static_files(settings):
+    settings.POOLS_RESERVED_PATHS = None
+    settings.ROOT_URLCONF = __name__
+    assert reserved.current().paths == ("/static",)
+
+
+@pytest.mark.parametrize("prefix", ["/admin", "/admin/login", "/static/"])
+def test_a_route_at_or_below_a_reserved_path_is_refused(by_path, prefix):
+    (problem,) = problems(path_prefix=prefix, hosts=["www.example.com"])
+    assert problem.startswith("routes[0].path_prefix: ")
+    assert "POOLS_ADMIN_HOST" in problem
+
+
+@pytest.mark.parametrize("prefix", ["/", "/administrator", "/x/admin"])
+def test_a_route_beside_or_above_is_not(by_path, prefix):
+    assert problems(path_prefix=prefix) == []
+
+
+def test_a_route_may_not_name_the_admin_s_host(by_host):
+    assert problems(hosts=["a.example.com", "admin.example.com"]) == [
+        "routes[0].hosts: admin.example.com is the admin's own host: use another"
+    ]
+    assert problems(hosts=["*.example.com"]) == []
+    assert problems(path_prefix="/admin") == []
+
+
+def test_a_ca_that_cannot_be_loaded_is_refused_at_its_field():
+    pem = "-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n"
+    document = codec.parse({"pools": [{"name": "a"}, {"name": "web", "tls": {"ca": pem}}]})
+    (problem,) = site.problems(document)
+    assert problem.where == "pools[1].tls.ca"
+    assert "cannot be loaded" in problem.message
