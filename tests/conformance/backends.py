@@ -97,6 +97,11 @@ class Conversation:
         except ConnectionError:
             return True
 
+    def drain(self) -> None:
+        """Reads whatever comes until the plane closes."""
+        while self._more():
+            self._buffer = b""
+
     def reset(self) -> None:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()

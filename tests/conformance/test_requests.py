@@ -447,7 +447,7 @@ def test_large_body_is_413_before_it_comes(site, connect):
 
 @pytest.mark.rule("Q11")
 def test_large_chunked_body_is_413_while_it_comes(site, connect):
-    site.one.script = lambda plane: plane.closed()
+    site.one.script = Conversation.drain
     client = connect()
     client.send(b"POST / HTTP/1.1\r\nHost: small.test\r\nTransfer-Encoding: chunked\r\n\r\n")
     client.send(b"%x\r\n%b\r\n" % (SMALL_BODY + 1, bytes(SMALL_BODY + 1)))
