@@ -17,7 +17,7 @@ def forward(path: str) -> Response:
     answer = requests.request(
         request.method,
         f"{_UPSTREAM}/{path}",
-        params=request.args,
+        params=request.args.to_dict(flat=False),
         headers={name: value for name, value in request.headers if name != "Host"},
         data=request.get_data(),
         allow_redirects=False,
