@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import threading
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
+import psycopg
 import pytest
-from django.db import connection
 
 from pools.control import apply, compile, publish
 from pools.core import codec
@@ -121,33 +126,42 @@ def test_health_has_its_own_version():
     assert (state().revision, state().health_version) == (0, 2)
 
 
-@pytest.mark.django_db(transaction=True)
-def test_publishers_at_once_lose_nothing_and_share_no_number():
-    failed: list[BaseException] = []
-    start = threading.Barrier(4)
+def test_publishers_at_once_lose_nothing_and_share_no_number(database_url, tmp_path):
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "DATA_DIR": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "proxysite.settings",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.control.publishers"],
+        check=False,
+        cwd=Path(__file__).resolve().parents[2],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "numbers": list(range(1, 41)),
+        "pools": 40,
+        "published": 40,
+        "health_version": 40,
+    }
 
-    def add(name: str) -> None:
-        try:
-            start.wait(10)
-            for turn in range(5):
-                with publish.change(who=name):
-                    Pool.objects.create(name=f"{name}-{turn}")
-        except BaseException as error:
-            failed.append(error)
-        finally:
-            connection.close()
 
-    threads = [threading.Thread(target=add, args=(f"p{index}",)) for index in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert not failed
-    assert sorted(Revision.objects.values_list("number", flat=True)) == list(range(1, 21))
-    assert len(compile.document().pools) == 20
-    assert state().revision == 20
-    newest = Revision.objects.get(number=20)
-    assert codec.parse(newest.document) == compile.document()
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request, tmp_path) -> Iterator[str]:
+    """An empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/test.sqlite3"
+        return
+    server = request.getfixturevalue("postgres_url")
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE publishers")
+        yield server.rpartition("/")[0] + "/publishers"
+        admin.execute("DROP DATABASE publishers")
 
 
 def test_applying_is_published_as_one_revision():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import json
 import sys
-from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +27,7 @@ class Command(BaseCommand):
     help = "Export, check, compare and apply the configuration as YAML."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True, parser_class=ArgumentParser)
+        verbs = parser.add_subparsers(dest="verb", required=True)
         export = verbs.add_parser("export", help="write the configuration as YAML")
         export.add_argument("--full", action="store_true", help="with every default")
         export.add_argument("-o", "--output", metavar="FILE", help="not to the terminal")
@@ -104,7 +103,7 @@ class Command(BaseCommand):
                 changes = diff(compile.document(), wanted)
             else:
                 with publish.change(who=_who(), why=why) as outcome:
-                    changes = diff(compile.document(), wanted)
+                    changes = diff(self.rows_to_replace(), wanted)
                     apply(wanted)
                 number = outcome.revision.number if outcome.revision else None
         if self.json:
@@ -132,6 +131,14 @@ class Command(BaseCommand):
             self.fail(file, str(error))
         except DocumentError as error:
             self.fail(file, *error.problems)
+
+    def rows_to_replace(self) -> Document:
+        """What the rows say; nothing, with a word on it, where they do not hold."""
+        try:
+            return compile.document()
+        except DocumentError as error:
+            self.stderr.write(f"the database does not hold and is replaced whole: {error}")
+            return Document()
 
     @contextmanager
     def database(self) -> Iterator[None]:

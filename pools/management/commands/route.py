@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from ipaddress import ip_address
-from typing import IO, Any, TypeVar, cast
+from typing import IO, Any, cast
 from urllib.parse import urlsplit
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -24,39 +23,36 @@ from pools.core.request import RequestHead
 
 NONE, WRONG = 1, 2
 
-T = TypeVar("T")
-
 
 class Command(BaseCommand):
     help = "Explain where a request goes, by the published revision."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True, parser_class=ArgumentParser)
+        verbs = parser.add_subparsers(dest="verb", required=True)
         verb = verbs.add_parser(
             "explain", help="exit 0: a route takes it, 1: none does, 2: trouble"
         )
-        verb.add_argument("method", metavar="METHOD", type=_word(fields.method))
-        verb.add_argument("url", metavar="URL", type=_word(_url), help="whole, or a path alone")
+        verb.add_argument("method", metavar="METHOD")
+        verb.add_argument("url", metavar="URL", help="whole, or a path alone")
         verb.add_argument(
             "-H",
             dest="headers",
             action="append",
             default=[],
-            type=_word(_header),
             metavar="'NAME: VALUE'",
             help="a header of the request; Host goes before the URL's",
         )
         verb.add_argument(
-            "--client",
-            type=_word(lambda value: str(ip_address(value))),
-            default="127.0.0.1",
-            metavar="ADDRESS",
-            help="the client's",
+            "--client", default="127.0.0.1", metavar="ADDRESS", help="the client's"
         )
         verb.add_argument("--json", action="store_true", help="answer in JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        head = _head(options["method"], options["url"], options["headers"], options["client"])
+        request = {key: options[key] for key in ("method", "url", "headers", "client")}
+        try:
+            head = _head(**request)
+        except ValueError as error:
+            raise CommandError(str(error), returncode=WRONG) from None
         try:
             found = explain(head)
         except DocumentError as error:
@@ -79,16 +75,20 @@ class Command(BaseCommand):
 # --- The request, as it was typed --------------------------------------------------
 
 
-def _word(read: Callable[[str], T]) -> Callable[[str], T]:
-    """For argparse, which shows the message of its own error alone."""
-
-    def checked(value: str) -> T:
-        try:
-            return read(value)
-        except ValueError as error:
-            raise ArgumentTypeError(str(error)) from None
-
-    return checked
+def _head(*, method: str, url: str, headers: list[str], client: str) -> RequestHead:
+    """Raises ValueError with what is wrong."""
+    host, path = _url(url)
+    pairs = [_header(header) for header in headers]
+    for name, value in pairs:
+        if name == "host":
+            host = _host(value)
+    return RequestHead(
+        method=fields.method(method).encode(),
+        host=host,
+        path=path,
+        headers=[(name.encode(), value.encode()) for name, value in pairs],
+        client=str(ip_address(client)),
+    )
 
 
 def _url(value: str) -> tuple[str, bytes]:
@@ -104,33 +104,13 @@ def _header(value: str) -> tuple[str, str]:
     name, colon, text = value.partition(":")
     if not colon:
         raise ValueError(f"{value!r} is not a header: write 'Name: value'")
-    text = fields.header_value(text.strip())
-    return fields.header_name(name.strip()).lower(), text
+    return fields.header_name(name.strip()).lower(), fields.header_value(text.strip())
 
 
 def _host(value: str) -> str:
     """The host of host:port, as routes name it."""
     host = fields.host_header_or_empty(value)
     return host if host.endswith("]") else host.rpartition(":")[0] or host
-
-
-def _head(
-    method: str, url: tuple[str, bytes], headers: list[tuple[str, str]], client: str
-) -> RequestHead:
-    host, path = url
-    for name, value in headers:
-        if name == "host":
-            try:
-                host = _host(value)
-            except ValueError as error:
-                raise CommandError(f"Host: {error}", returncode=WRONG) from None
-    return RequestHead(
-        method=method.encode(),
-        host=host,
-        path=path,
-        headers=[(name.encode(), value.encode()) for name, value in headers],
-        client=client,
-    )
 
 
 # --- The answer --------------------------------------------------------------------
