@@ -6,6 +6,7 @@ import pytest
 
 from pools import reserved, site
 from pools.core import codec
+from pools.core.errors import DocumentError
 
 urlpatterns: list[object] = []  # as a project's urls, for the test below that has no admin
 
@@ -95,9 +96,22 @@ def test_a_route_may_not_name_the_admin_s_host(by_host):
     assert problems(path_prefix="/admin") == []
 
 
-def test_a_ca_that_cannot_be_loaded_is_refused_at_its_field():
-    pem = "-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n"
-    document = codec.parse({"pools": [{"name": "a"}, {"name": "web", "tls": {"ca": pem}}]})
-    (problem,) = site.problems(document)
+BAD = "-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize("around", ["", "# Zürich CA\r\n"])
+def test_a_ca_that_cannot_be_loaded_is_refused_at_its_field(around):
+    pools = [{"name": "a"}, {"name": "web", "tls": {"ca": around + BAD}}]
+    (problem,) = site.problems(codec.parse({"pools": pools}))
     assert problem.where == "pools[1].tls.ca"
     assert "cannot be loaded" in problem.message
+
+
+def test_what_is_beside_the_certificates_is_no_part_of_a_ca():
+    (pool,) = codec.parse(
+        {"pools": [{"name": "web", "tls": {"ca": f"# Zürich\r\n{BAD}# Bern\n{BAD}"}}]}
+    ).pools
+    assert pool.tls.ca == BAD * 2
+    key = "-----BEGIN PRIVATE KEY-----\nbm90\n-----END PRIVATE KEY-----"
+    with pytest.raises(DocumentError, match="not all of it is CA certificates"):
+        codec.parse({"pools": [{"name": "web", "tls": {"ca": BAD + key}}]})

@@ -19,7 +19,7 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")  # underscores occur in cont
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")  # RFC 9110 §5.5
 _TARGET = re.compile(r"/[!-\"$-~]*")
 _STATUSES = re.compile(r"([1-5]\d\d)(?:-([1-5]\d\d))?")
-_PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\r\n\t ]+-----END CERTIFICATE-----")
 
 DAY_S = 86_400.0
 
@@ -294,11 +294,14 @@ def statuses(value: str) -> str:
 
 
 def pem_or_empty(value: str) -> str:
-    text = value.strip()
-    if not text:
+    """CA certificates alone: comments between them, which TLS libraries choke on, go."""
+    if not value.strip():
         return ""
-    if not _PEM.search(text):
+    found = _PEM.findall(value)
+    if not found:
         raise ValueError(
             "this is not a CA certificate in PEM: no BEGIN CERTIFICATE block in it"
         )
-    return text + "\n"
+    if len(found) < value.count("-----BEGIN "):
+        raise ValueError("not all of it is CA certificates in PEM: remove or mend the rest")
+    return "".join(certificate.replace("\r", "") + "\n" for certificate in found)
