@@ -93,6 +93,7 @@ class Forwarding:
             self._fail(failure, connection)
             self.close()
             self._log(logging.WARNING, 0, failure.reason)
+            servers.cut(self._arrived.environ)
             raise responses.CutShort(failure.reason) from None
         except ClientGone:
             self.close()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -49,5 +50,25 @@ def scheme(environ: Environ) -> str:
 
 def client_fd(environ: Environ) -> int | None:
     """The client's socket to watch, or None where the server hides it."""
-    sock = environ.get("gunicorn.socket")
+    sock = environ.get("gunicorn.socket") or _socket_of_runserver(environ)
     return sock.fileno() if isinstance(sock, socket.socket) else None
+
+
+def cut(environ: Environ) -> None:
+    """Makes sure that the client's connection ends once an answer was cut short.
+
+    WSGI servers see to it when the iteration raises. runserver ignores a ConnectionError
+    and waits for the next request: its answer would be taken for the rest of this one.
+    """
+    sock = _socket_of_runserver(environ)
+    if sock is not None:
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+
+def _socket_of_runserver(environ: Environ) -> socket.socket | None:
+    """What Django's LimitedStream reads, which reads a buffer, which reads the socket."""
+    read = getattr(environ.get("wsgi.input"), "_read", None)
+    raw = getattr(getattr(read, "__self__", None), "raw", None)
+    sock = getattr(raw, "_sock", None)
+    return sock if isinstance(sock, socket.socket) else None

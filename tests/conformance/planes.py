@@ -52,6 +52,7 @@ class WsgiPlane:
     """The project under gunicorn, as `manage.py serve` runs it, with a database of its own."""
 
     name = "wsgi"
+    project = "proxysite"  # the package with `settings` and `wsgi`
 
     def start(self, document: Document, folder: Path) -> tuple[str, int]:
         environment = {
@@ -59,7 +60,7 @@ class WsgiPlane:
             "DATA_DIR": str(folder / "data"),
             "DATABASE_URL": "",
             "REDIS_URL": "",
-            "DJANGO_SETTINGS_MODULE": "proxysite.settings",
+            "DJANGO_SETTINGS_MODULE": f"{self.project}.settings",
             "TRUSTED_PROXIES": f"{TRUSTED}/32",
             "LOG_LEVEL": "WARNING",
         }
@@ -73,23 +74,26 @@ class WsgiPlane:
         )
         listener = socket.create_server(("127.0.0.1", 0))
         address: tuple[str, int] = listener.getsockname()
-        self.log = folder / "gunicorn.log"
+        self.log = folder / "server.log"
+        command = self.command(listener)
         with listener, self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "gunicorn", "proxysite.wsgi"),
-                    *("--bind", f"fd://{listener.fileno()}"),
-                    *("--worker-class", "gthread", "--threads", "16"),
-                    "--no-control-socket",
-                ],
+                [sys.executable, "-m", *command],
                 cwd=ROOT,
                 env=environment,
-                pass_fds=[listener.fileno()],
+                pass_fds=[fd for fd in [listener.fileno()] if fd >= 0],
                 stderr=log,
                 stdout=log,
             )
         self._wait(address)
         return address
+
+    def command(self, listener: socket.socket) -> list[str]:
+        """The server's module and arguments; it inherits the listener, or closes it."""
+        return [
+            *("gunicorn", f"{self.project}.wsgi", "--bind", f"fd://{listener.fileno()}"),
+            *("--worker-class", "gthread", "--threads", "16", "--no-control-socket"),
+        ]
 
     def _wait(self, address: tuple[str, int]) -> None:
         until = time.monotonic() + PATIENCE_S * 3
@@ -103,7 +107,7 @@ class WsgiPlane:
                         return
             except OSError:
                 time.sleep(0.05)
-        raise AssertionError(f"gunicorn did not start:\n{self.log.read_text()}")
+        raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
 
     def stop(self) -> None:
         self._process.terminate()
