@@ -25,8 +25,9 @@ FIRST_PORT = 9001
 AWAY_S = 60.0
 
 
-def ports() -> list[int]:
-    """Where the backends listen: the same ones each time, once there is a pool.
+def ports(first: int) -> list[int]:
+    """Where the backends listen: free ports from `first` on, and the same ones each time,
+    once there is a pool.
 
     The first call makes the pool and the route. It leaves a revision, by which later ones
     know that it was done: what an operator changed or deleted since stays so.
@@ -34,7 +35,7 @@ def ports() -> list[int]:
     made = Revision.objects.filter(who=WHO).order_by("number").first()
     if made:
         return _ports_of(made)
-    found = [port for _, port in zip(range(COUNT), _free_ports(), strict=False)]
+    found = [port for _, port in zip(range(COUNT), _free_ports(first), strict=False)]
     with publish.change(who=WHO, why="the first start with --demo"):
         document = compile.document()
         pools = {pool.name for pool in document.pools}
@@ -48,7 +49,7 @@ def programs(at: Sequence[int]) -> list[Program]:
         Program(
             name=f"{NAME}-{number}",
             argv=(sys.executable, "-m", "pools.serve.echo", f"{NAME}-{number}", str(port)),
-            stage=2,  # after the web processes, whose last requests they answer
+            stage=1,  # after the web processes, whose last requests they answer
             first_delay_s=AWAY_S,
             last_delay_s=AWAY_S,
         )
@@ -83,7 +84,7 @@ def _ports_of(revision: Revision) -> list[int]:
     return []
 
 
-def _free_ports() -> Iterator[int]:
-    for port in range(FIRST_PORT, 65_536):
+def _free_ports(first: int) -> Iterator[int]:
+    for port in range(first, 65_536):
         with suppress(OSError), closing(socket.create_server((HOST, port))):
             yield port

@@ -50,7 +50,7 @@ def celery() -> list[Program]:
     pool = ("--pool", "threads", "--concurrency", str(WORKER_THREADS))
     alone = ("--without-gossip", "--without-mingle", "--without-heartbeat")
     return [
-        Program(name="worker", argv=(*base, "worker", *pool, *alone), stage=1),
+        Program(name="worker", argv=(*base, "worker", *pool, *alone)),
         Program(name="beat", argv=(*base, "beat", "--pidfile=")),
     ]
 

@@ -68,13 +68,15 @@ def listen(bind: str) -> socket.socket:
         host, port = bind, str(DEFAULT_PORT)
     host = host.strip("[]")
     try:
+        if not 0 <= int(port) <= 65_535:
+            raise ValueError
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
     except socket.gaierror:
         reason = "no such address"
     except OSError as error:  # its own text says the address once more
         reason = os.strerror(error.errno or 0).lower()
-    except (ValueError, OverflowError):
+    except ValueError:
         reason = "not host:port"
     raise Refused(f"cannot listen on {bind} ({reason}): give another with --bind")
 

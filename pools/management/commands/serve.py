@@ -44,6 +44,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "--demo", action="store_true", help="with three backends to try it with"
         )
+        parser.add_argument(
+            "--demo-port",
+            type=_port,
+            default=demos.FIRST_PORT,
+            metavar="PORT",
+            help="they get free ports from this one on; default %(default)s",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -52,7 +59,14 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=2) from None
 
     def _serve(
-        self, *, bind: str, web_workers: int, threads: int, demo: bool, **options: Any
+        self,
+        *,
+        bind: str,
+        web_workers: int,
+        threads: int,
+        demo: bool,
+        demo_port: int,
+        **options: Any,
     ) -> None:
         with (
             preparing.lock(Path(settings.DATA_DIR)),
@@ -62,7 +76,7 @@ class Command(BaseCommand):
             preparing.database()
             login = preparing.first_user()
             preparing.forget_messages(settings.BROKER_DIR)
-            backends = self._start_demo(supervisor) if demo else []
+            backends = self._start_demo(supervisor, demo_port) if demo else []
             preparing.first_round(within_s=BEFORE_FIRST_REQUEST_S)
             connections.close_all()
             supervisor.start(
@@ -77,8 +91,8 @@ class Command(BaseCommand):
             listener.close()  # who connects now is refused, and may go elsewhere
             supervisor.drain()
 
-    def _start_demo(self, supervisor: Supervisor) -> list[banner.Backend]:
-        ports = demos.ports()
+    def _start_demo(self, supervisor: Supervisor, first_port: int) -> list[banner.Backend]:
+        ports = demos.ports(first_port)
         programs = demos.programs(ports)
         supervisor.start(programs)
         demos.wait(ports, within_s=BEFORE_FIRST_REQUEST_S)
@@ -89,6 +103,14 @@ class Command(BaseCommand):
 
 
 def _count(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 1024:
-        raise ArgumentTypeError(f"{text} is not a number of 1 to 1024")
+    return _between(text, 1024)
+
+
+def _port(text: str) -> int:
+    return _between(text, 65_535)
+
+
+def _between(text: str, highest: int) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= highest:
+        raise ArgumentTypeError(f"{text} is not a number of 1 to {highest}")
     return int(text)

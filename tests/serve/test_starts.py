@@ -1,0 +1,97 @@
+"""How serving starts, again and against odds: one line for each trouble, and status 2."""
+
+import stat
+
+import pytest
+import yaml
+
+from tests import services
+from tests.serve.conftest import children
+from tests.services import eventually, gone
+
+
+@pytest.fixture(scope="module")
+def served(serving):
+    return serving()
+
+
+def refused(manage, *args):
+    """The one line that a start ends with."""
+    ended = manage("serve", *args, timeout=60)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    return line
+
+
+def test_the_first_start_makes_what_it_needs(served):
+    folder = served.manage.folder
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((folder / "secret_key").stat().st_mode) == 0o600
+    assert "password" in served.output
+
+
+def test_a_second_serve_on_the_same_data_is_refused(served):
+    line = refused(served.manage, "--bind", f"127.0.0.1:{services.free_port()}")
+    assert f"process {served.process.pid} serves from" in line
+
+
+@pytest.fixture(scope="module")
+def again(served, serving, tmp_path_factory):
+    """Serving anew where an operator has replaced the demo's route by one of their own."""
+    file = tmp_path_factory.mktemp("config") / "site.yaml"
+    document = yaml.safe_load(served.manage("config", "export").stdout)
+    document["routes"][0].update(name="mine", path_prefix="/demo")
+    file.write_text(yaml.safe_dump(document))
+    assert served.manage("config", "apply", str(file)).returncode == 0
+    assert served.interrupt() == 0
+    return serving(served.manage.folder), document
+
+
+def test_a_later_start_keeps_what_the_operator_changed(again):
+    """The demo comes once: a route that was deleted stays deleted, the ports stay."""
+    started, document = again
+    assert yaml.safe_load(started.manage("config", "export").stdout) == document
+    assert set(started.meets(4)) == {"demo-1", "demo-2", "demo-3"}
+
+
+def test_a_later_start_shows_no_password(again):
+    started, _ = again
+    assert "log in as" not in started.output
+    assert "changepassword admin" in started.output
+
+
+def test_children_end_with_a_supervisor_that_is_killed(again):
+    """The last one here that needs it running."""
+    started, _ = again
+    below = children(started.process.pid)
+    started.close()
+    eventually(lambda: all(gone(pid) for pid in below), within_s=30)
+
+
+def test_a_port_in_use(manage, port_in_use):
+    line = refused(manage, "--bind", f"127.0.0.1:{port_in_use}")
+    assert f"cannot listen on 127.0.0.1:{port_in_use} (address already in use)" in line
+    assert "--bind" in line
+
+
+@pytest.mark.parametrize("bind", ["nonsense:port", "127.0.0.1:99999", "192.0.2.1:80"])
+def test_an_address_that_cannot_be_listened_on(manage, bind):
+    assert f"cannot listen on {bind}" in refused(manage, "--bind", bind)
+
+
+def test_a_data_folder_that_cannot_be_written(manage):
+    manage.env["DATA_DIR"] = "/dev/null/data"
+    assert "DATA_DIR /dev/null/data cannot be made" in refused(manage)
+
+
+def test_a_database_url_that_cannot_be_read(manage):
+    manage.env["DATABASE_URL"] = "mysql://root:secret@db/site"
+    line = refused(manage)
+    assert "DATABASE_URL" in line
+    assert "secret" not in line
+
+
+def test_a_database_that_is_away(manage):
+    manage.env["DATABASE_URL"] = f"postgres://site@127.0.0.1:{services.free_port()}/site"
+    assert "the database cannot be used" in refused(manage, "--bind", "127.0.0.1:0")
