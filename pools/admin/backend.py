@@ -99,7 +99,9 @@ class BackendAdmin(PublishingAdmin[Backend]):
     ) -> None:
         backends = [row for row in queryset.select_related("pool") if row.state != state]
         if not backends:
-            self.message_user(request, f"All of them are in {state} already.", messages.INFO)
+            self.message_user(
+                request, f"Nothing to do: their state is {state} already.", messages.INFO
+            )
             return
         why = sentences.moved(backends, state)
         with self.publishing(request, why):

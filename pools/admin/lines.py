@@ -1,4 +1,4 @@
-"""Lists and mappings as people type them: one value a line.
+"""Texts of several lines, and lists and mappings as people type them: one value a line.
 
 The stored value stays the plain list or mapping of the document. Reading what is shown
 gives back what is stored, and a line that can't be read is named with its number.
@@ -19,6 +19,16 @@ from pools.core.errors import DocumentError
 
 # Not str.splitlines, which also breaks at characters that a header's value may hold.
 _BREAK = re.compile(r"\r\n|\r|\n")
+
+
+class TextField(forms.CharField):
+    """A text as it is, but for the line ends that browsers send."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "strip": False})
+
+    def to_python(self, value: Any) -> str:
+        return _BREAK.sub("\n", super().to_python(value) or "")
 
 
 class LinesField(forms.Field):

@@ -7,14 +7,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
 from django.db.models import Field, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from pools.admin import base, deletion, health
+from pools.admin import base, deletion, health, lines
 from pools.admin.publishing import PublishingAdmin
 from pools.admin.sentences import listed
 from pools.core.document import RetryOn
@@ -32,16 +31,15 @@ class BackendFormSet(base.InlineFormSet[Backend, Pool, "forms.ModelForm[Backend]
     """
 
     def clean(self) -> None:
-        super().clean()
         seen: set[str] = set()
         for form in self.forms:
             if form in self.deleted_forms or not form.is_valid() or not form.instance.host:
                 continue
             address = form.instance.address
             if address in seen:
-                form.add_error("host", f"{address} is in the pool already: keep one.")
-                raise ValidationError(f"{address} is there twice.")
+                form.add_error("host", f"{address} is there twice: keep one.")
             seen.add(address)
+        super().clean()
 
 
 class BackendInline(base.TabularInline[Backend, Pool]):
@@ -166,6 +164,7 @@ class PoolAdmin(PublishingAdmin[Pool]):
         self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> forms.Field | None:
         if db_field.name in _ROWS:
+            kwargs["form_class"] = lines.TextField
             kwargs["widget"] = base.textarea(_ROWS[db_field.name])
         if db_field.name == "retry_on":
             return forms.MultipleChoiceField(

@@ -19,6 +19,7 @@ from django.contrib import messages
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
 from django.utils.html import format_html
 
 from pools.admin import base, sentences
@@ -129,7 +130,8 @@ class PublishingAdmin(base.ModelAdmin[R]):
             return super().delete_view(request, object_id, extra_context)
         except DocumentError as error:
             self.refuse(request, error)
-            return HttpResponseRedirect("../change/")
+            page = f"{self.opts.app_label}_{self.opts.model_name}_change"
+            return redirect(f"{self.admin_site.name}:{page}", object_id)
 
     def delete_model(self, request: HttpRequest, obj: R) -> None:
         with self.publishing(request, sentences.deleted([obj])):

@@ -1,0 +1,272 @@
+"""Pools in the admin: saved whole with their backends, or not at all."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from pools.control import compile
+from pools.core import codec, document
+from pools.models import Backend, HealthEvent, Pool, Revision, Route
+from tests.admin import browser
+
+
+def test_a_name_and_one_backend_are_enough(client):
+    response = browser.send(
+        client,
+        "pool/add/",
+        **{"name": "web", "backends-0-host": "10.0.0.1", "backends-0-port": "80"},
+    )
+    assert response.status_code == 302
+    assert compile.document() == document.Document(
+        pools=(
+            document.Pool(name="web", backends=(document.Backend(host="10.0.0.1", port=80),)),
+        )
+    )
+
+
+def test_a_save_is_one_revision_of_who_did_it_and_says_so(client, ann):
+    response = browser.send(
+        client,
+        "pool/add/",
+        **{"name": "web", "backends-0-host": "10.0.0.1", "backends-0-port": "80"},
+    )
+    revision = Revision.objects.get()
+    assert (revision.user, revision.who) == (ann, "ann")
+    assert revision.why == "Added pool web; added 10.0.0.1:80"
+    (message,) = browser.messages(response)
+    assert message.endswith("In force as revision 1.")
+
+
+def test_the_reason_of_a_revision_names_what_changed(client, web):
+    browser.send(
+        client,
+        f"pool/{web.pk}/change/",
+        **{
+            "policy": "least_requests",
+            "probe_path": "/up",
+            "backends-0-weight": "5",
+            "backends-1-DELETE": "on",
+            "backends-2-host": "10.0.0.3",
+            "backends-2-port": "80",
+            "backends-2-scheme": "http",
+            "backends-2-weight": "1",
+            "backends-2-state": "ready",
+            "backends-TOTAL_FORMS": "3",
+        },
+    )
+    assert Revision.objects.latest().why == (
+        "Changed pool web: policy and probe path; weight of 10.0.0.1:80; "
+        "added 10.0.0.3:80; removed 10.0.0.2:80"
+    )
+    assert Revision.objects.count() == 2
+
+
+def test_saving_what_is_there_is_no_revision(client, web):
+    before = compile.document()
+    response = browser.send(client, f"pool/{web.pk}/change/")
+    assert compile.document() == before
+    assert Revision.objects.count() == 1
+    (message,) = browser.messages(response)
+    assert message.endswith("no new revision.")
+
+
+def test_an_untouched_form_keeps_every_value(client, web):
+    plain = {
+        "name": "web",
+        "policy": "consistent_hash",
+        "hash": {"on": "header", "name": "X-User", "balance_factor": 125},
+        "sticky": {
+            "mode": "cookie",
+            "cookie": "c",
+            "ttl_s": 60,
+            "same_site": "None",
+            "secure": "always",
+            "http_only": False,
+            "while_draining": False,
+        },
+        "host": {"mode": "fixed", "value": "app.example.com:81"},
+        "connect_timeout_s": 0.25,
+        "response_timeout_s": 7.0,
+        "exchange_timeout_s": 30.0,
+        "retry": {"attempts": 5, "on": ["connect", "http_503"], "non_idempotent": True},
+        "max_in_flight": 9,
+        "tls": {"verify": False, "server_name": "inner.example.com"},
+        "passive": {"failures": 0, "base_ejection_s": 2.5, "panic_percent": 10},
+        "slow_start_s": 12.0,
+        "probe": {
+            "kind": "tcp",
+            "method": "HEAD",
+            "path": "/up?full=1",
+            "host": "probe.example.com",
+            "port": 81,
+            "statuses": "200,418",
+            "text": " two\nlines",
+            "interval_s": 30.0,
+            "timeout_s": 1.5,
+            "rise": 4,
+            "fall": 5,
+        },
+    }
+    web.assign(codec.parse_part(document.Pool, plain))
+    web.save()
+    before = compile.document()
+    assert browser.send(client, f"pool/{web.pk}/change/").status_code == 302
+    assert compile.document() == before
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("name", "two words", "'two words' is not a name"),
+        ("name", "spare", "already exists"),
+        ("connect_timeout_s", "0", "0 is not a time in seconds"),
+        ("probe_statuses", "9-1", "'9-1' is not a status or range"),
+        ("probe_timeout_s", "9", "9 s is longer than the interval"),
+        ("hash_balance_factor", "7", "7 is not a balance factor"),
+        ("tls_ca", "no", "not a CA certificate"),
+    ],
+)
+def test_what_is_wrong_is_said_at_its_field_and_changes_nothing(
+    client, web, field, value, said
+):
+    before = compile.document()
+    response = browser.send(client, f"pool/{web.pk}/change/", **{field: value, "rise": "7"})
+    found = browser.errors(response)
+    assert list(found) == [field]
+    assert said in found[field][0]
+    assert compile.document() == before
+    assert browser.read(response)[field] == [value]
+
+
+def test_what_is_wrong_with_a_backend_is_said_in_its_row(client, web):
+    response = browser.send(
+        client, f"pool/{web.pk}/change/", **{"backends-1-port": "70000", "policy": "random"}
+    )
+    first, second = browser.row_errors(response)
+    assert first == {}
+    assert second == {"port": ["70000 is not a port: use 1 to 65535"]}
+    assert Pool.objects.get(pk=web.pk).policy == "round_robin"
+
+
+@pytest.mark.parametrize("spelt", ["10.0.0.1", "0.example.com"])
+def test_a_backend_that_is_there_twice_is_refused_however_it_is_spelt(client, web, spelt):
+    Backend.objects.filter(pool=web, host="10.0.0.1").update(host=spelt)
+    response = browser.send(
+        client, f"pool/{web.pk}/change/", **{"backends-1-host": spelt.upper()}
+    )
+    first, second = browser.row_errors(response)
+    assert first == {}
+    assert f"{spelt}:80 is there twice: keep one." in second["host"]
+    assert Revision.objects.count() == 1
+
+
+def test_two_new_rows_of_one_backend_are_refused_at_the_second(client):
+    response = browser.send(
+        client,
+        "pool/add/",
+        **{
+            "name": "web",
+            "backends-TOTAL_FORMS": "2",
+            "backends-0-host": "app.example.com",
+            "backends-0-port": "80",
+            "backends-1-host": "APP.example.com.",
+            "backends-1-port": "80",
+            "backends-1-scheme": "http",
+            "backends-1-weight": "1",
+            "backends-1-state": "ready",
+        },
+    )
+    first, second = browser.row_errors(response)
+    assert first == {}
+    assert second == {"host": ["app.example.com:80 is there twice: keep one."]}
+    assert not Pool.objects.exists()
+
+
+def test_what_is_tried_again_is_a_choice_of_boxes(client, web):
+    shown = browser.form(client, f"pool/{web.pk}/change/")
+    assert shown["retry_on"] == ["connect", "error", "timeout"]
+    browser.send(client, f"pool/{web.pk}/change/", retry_on=["connect", "http_503"])
+    web.refresh_from_db()
+    assert web.retry_on == ["connect", "http_503"]
+    values = browser.form(client, f"pool/{web.pk}/change/")
+    del values["retry_on"]  # no box checked: a browser sends nothing
+    assert client.post(f"/admin/pools/pool/{web.pk}/change/", values).status_code == 302
+    web.refresh_from_db()
+    assert web.retry_on == []
+
+
+def test_a_pool_in_use_is_not_deleted_and_the_rules_are_named(client, web):
+    url = f"/admin/pools/pool/{web.pk}/delete/"
+    for response in (client.get(url), client.post(url, {"post": "yes"})):
+        assert "routing rule api" in response.content.decode()
+        assert (
+            "delete it first, or lead it to another pool than web" in response.content.decode()
+        )
+    assert Pool.objects.filter(pk=web.pk).exists()
+
+
+def test_a_choice_with_a_pool_in_use_is_not_deleted(client, web):
+    rows = Pool.objects.all()
+    response = browser.act(client, "pool/", "delete_selected", *rows, post="yes")
+    assert "routing rule api" in response.content.decode()
+    assert Pool.objects.count() == 2
+
+
+def test_a_deletion_is_one_revision_with_all_that_goes_along(client, web):
+    Route.objects.all().delete()
+    for backend in web.backends.all():
+        HealthEvent.objects.create(
+            backend=backend, at="2026-01-01T00:00Z", old="unknown", new="up"
+        )
+    url = f"/admin/pools/pool/{web.pk}/delete/"
+    shown = client.get(url).content.decode()
+    assert "backend web/10.0.0.1:80" in shown
+    assert "health event" not in shown.partition("content-main")[2].lower()
+    response = client.post(url, {"post": "yes"})
+    assert response.status_code == 302
+    assert not Pool.objects.filter(pk=web.pk).exists()
+    assert Revision.objects.latest().why == "Deleted pool web"
+    (message,) = browser.messages(response)
+    assert message.endswith("In force as revision 2.")
+
+
+def test_a_deletion_of_many_is_one_revision(client, web):
+    Route.objects.all().delete()
+    rows = Pool.objects.all()
+    response = browser.act(client, "pool/", "delete_selected", *rows, post="yes")
+    assert response.status_code == 302
+    assert not Pool.objects.exists()
+    assert Revision.objects.count() == 2
+    assert Revision.objects.latest().why == "Deleted pool spare and pool web"
+
+
+def test_more_pools_cost_the_list_no_more_queries(client, web):
+    def queries() -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as found:
+            assert client.get("/admin/pools/pool/").status_code == 200
+        return len(found)
+
+    client.get("/admin/pools/pool/")
+    before = queries()
+    for number in range(10):
+        pool = Pool.objects.create(name=f"more{number}")
+        Backend.objects.create(pool=pool, host="10.0.0.9", port=80 + number)
+        Route.objects.create(name=f"more{number}", pool=pool, path_prefix=f"/{number}")
+    assert queries() == before
+
+
+def test_more_backends_cost_the_form_no_more_queries(client, web):
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as found:
+            assert client.get(f"/admin/pools/pool/{web.pk}/change/").status_code == 200
+        return len(found)
+
+    client.get("/admin/pools/pool/")
+    before = queries()
+    for number in range(10):
+        Backend.objects.create(pool=web, host="10.0.0.9", port=80 + number)
+    assert queries() == before
