@@ -24,7 +24,7 @@ listed_backends = st.lists(
             "weight": st.sampled_from([0, 1, 1, 5]),
             "backup": st.sampled_from([False, False, True]),
             "state": st.sampled_from(["ready", "ready", "ready", "drain", "maint"]),
-            "max_in_flight": st.sampled_from([None, 0, 1, 3]),
+            "max_in_flight": st.sampled_from([None, 1, 1, 2]),
         }
     ),
     max_size=4,
