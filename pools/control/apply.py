@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.db import transaction
+from collections.abc import Iterable
+
+from django.db import models, transaction
 
 from pools.core import document
 from pools.models import Backend, Pool, Route
@@ -13,51 +15,68 @@ def apply(wanted: document.Document) -> None:
     """Make the rows say the document, within one transaction.
 
     Rows are matched by name, backends by host and port: what stays keeps its row and so
-    its health. For use within `publish.change`, which checks and publishes the result.
+    its health, and what is the same is not written. For use within `publish.change`,
+    which checks and publishes the result.
     """
-    pools = {row.name: row for row in Pool.objects.prefetch_related("backends")}
-    for pool in wanted.pools:
-        row = pools.setdefault(pool.name, Pool())
-        _save(row, pool)
-        _apply_backends(row, pool)
+    pools = _apply_pools(wanted)
+    _apply_backends(wanted, pools)
     _apply_routes(wanted, pools)
     # After the routes, which hold on to their pools.
     kept = {pool.name for pool in wanted.pools}
-    gone = [row.pk for name, row in pools.items() if name not in kept]
-    Pool.objects.filter(pk__in=gone).delete()
+    _delete(Pool, (row for name, row in pools.items() if name not in kept))
 
 
-def _apply_backends(row: Pool, pool: document.Pool) -> None:
-    rows = {(backend.host, backend.port): backend for backend in row.backends.all()}
-    created = []
-    for backend in pool.backends:
-        found = rows.pop((backend.host, backend.port), None)
-        if found:
-            _save(found, backend)
-        else:
-            new = Backend(pool=row)
-            new.assign(backend)
-            created.append(new)
-    Backend.objects.filter(pk__in=[gone.pk for gone in rows.values()]).delete()
-    Backend.objects.bulk_create(created)
+def _apply_pools(wanted: document.Document) -> dict[str, Pool]:
+    """All pools by name, with those that are to go."""
+    rows = {row.name: row for row in Pool.objects.all()}
+    new = []
+    for part in wanted.pools:
+        row = rows.get(part.name)
+        if row is None:
+            rows[part.name] = row = Pool()
+            new.append(row)
+            row.assign(part)
+        elif row.assign(part):
+            row.save()
+    Pool.objects.bulk_create(new)
+    return rows
+
+
+def _apply_backends(wanted: document.Document, pools: dict[str, Pool]) -> None:
+    rows = {(row.pool_id, row.host, row.port): row for row in Backend.objects.all()}
+    new = []
+    for pool in wanted.pools:
+        for part in pool.backends:
+            row = rows.pop((pools[pool.name].pk, part.host, part.port), None)
+            if row is None:
+                row = Backend(pool=pools[pool.name])
+                row.assign(part)
+                new.append(row)
+            elif row.assign(part):
+                row.save()
+    _delete(Backend, rows.values())
+    Backend.objects.bulk_create(new)
 
 
 def _apply_routes(wanted: document.Document, pools: dict[str, Pool]) -> None:
     rows = {row.name: row for row in Route.objects.all()}
-    for route in wanted.routes:
-        row = rows.pop(route.name, None) or Route()
-        pool = pools[route.pool]
-        moved = row.pool_id != pool.pk
-        row.pool = pool
-        _save(row, route, moved=moved)
-    Route.objects.filter(pk__in=[gone.pk for gone in rows.values()]).delete()
+    new = []
+    for part in wanted.routes:
+        pool = pools[part.pool]
+        row = rows.pop(part.name, None)
+        if row is None:
+            row = Route(pool=pool)
+            row.assign(part)
+            new.append(row)
+        else:
+            moved, row.pool = row.pool_id != pool.pk, pool
+            if row.assign(part) or moved:
+                row.save()
+    _delete(Route, rows.values())
+    Route.objects.bulk_create(new)
 
 
-def _save(
-    row: Pool | Backend | Route,
-    part: document.Pool | document.Backend | document.Route,
-    *,
-    moved: bool = False,
-) -> None:
-    if row.assign(part) or moved:
-        row.save()
+def _delete(model: type[models.Model], rows: Iterable[models.Model]) -> None:
+    gone = [row.pk for row in rows]
+    if gone:
+        model._default_manager.filter(pk__in=gone).delete()
