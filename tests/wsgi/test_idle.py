@@ -1,0 +1,122 @@
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from pools.wsgi import idle
+from pools.wsgi.connection import Connection
+from pools.wsgi.idle import IdleConnections
+from tests.core.build import Clock
+
+
+class Ends:
+    """Makes connections, and keeps their other ends."""
+
+    def __init__(self) -> None:
+        self.others: dict[Connection, socket.socket] = {}
+
+    def __call__(self) -> Connection:
+        ours, theirs = socket.socketpair()
+        connection = Connection(ours)
+        self.others[connection] = theirs
+        return connection
+
+    def is_open(self, connection: Connection) -> bool:
+        return connection.fileno() >= 0
+
+
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    ends = Ends()
+    yield ends
+    for ours, theirs in ends.others.items():
+        ours.close()
+        theirs.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def kept(clock) -> IdleConnections:
+    return IdleConnections(clock)
+
+
+def test_the_latest_is_used_first(kept, ends):
+    first, second = ends(), ends()
+    kept.put("a", first)
+    kept.put("a", second)
+    assert [kept.take("a"), kept.take("a"), kept.take("a")] == [second, first, None]
+
+
+def test_keys_are_apart(kept, ends):
+    kept.put("a", ends())
+    assert kept.take("b") is None
+
+
+def test_what_closed_meanwhile_is_not_given(kept, ends):
+    connection = ends()
+    kept.put("a", connection)
+    ends.others[connection].close()
+    assert kept.take("a") is None
+    assert not ends.is_open(connection)
+
+
+def test_what_spoke_unasked_is_not_given(kept, ends):
+    connection = ends()
+    kept.put("a", connection)
+    ends.others[connection].send(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+    assert kept.take("a") is None
+
+
+def test_what_waited_too_long_is_not_given(kept, ends, clock):
+    connection = ends()
+    kept.put("a", connection)
+    clock.advance(idle.IDLE_S)
+    assert kept.take("a") is None
+    assert not ends.is_open(connection)
+
+
+def test_number_for_a_key_is_bounded(kept, ends, monkeypatch):
+    monkeypatch.setattr(idle, "PER_KEY", 2)
+    oldest, *newer = made = [ends() for _ in range(3)]
+    for connection in made:
+        kept.put("a", connection)
+    assert not ends.is_open(oldest)
+    assert [kept.take("a"), kept.take("a")] == newer[::-1]
+
+
+def test_number_in_all_is_bounded_and_the_expired_go_first(kept, ends, clock, monkeypatch):
+    monkeypatch.setattr(idle, "TOTAL", 2)
+    old, young, third, fourth = (ends() for _ in range(4))
+    kept.put("a", old)
+    clock.advance(idle.IDLE_S)
+    kept.put("b", young)
+    kept.put("c", third)
+    assert not ends.is_open(old)
+    kept.put("d", fourth)  # none has expired: there is no room
+    assert not ends.is_open(fourth)
+    assert [kept.take("b"), kept.take("c")] == [young, third]
+
+
+def test_clear_closes_all(kept, ends):
+    connection = ends()
+    kept.put("a", connection)
+    kept.clear()
+    assert not ends.is_open(connection)
+    assert kept.take("a") is None
+
+
+def test_a_forked_child_uses_none_of_its_parents(kept, ends):
+    connection = ends()
+    kept.put("a", connection)
+    with kept._lock:  # as another thread of the parent might
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if kept.take("a") is None else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert kept.take("a") is connection  # the parent's own is untouched
+    ends.others[connection].send(b"x")

@@ -1,0 +1,119 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pools.core.retry import FailureKind
+from pools.wsgi.errors import UpstreamError
+from pools.wsgi.parser import MAX_HEAD_BYTES, ResponseParser
+
+CHUNKED = (
+    b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    b"HTTP/1.1 200 Fine\r\nX-A:  1 \r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"5\r\nhello\r\n6\r\n world\r\n0\r\nX-Late: 1\r\n\r\n"
+)
+
+
+def parsed(*pieces, method=b"GET"):
+    parser = ResponseParser(method)
+    for piece in pieces:
+        parser.feed(piece)
+    return parser
+
+
+@given(st.sets(st.integers(1, len(CHUNKED) - 1)))
+def test_the_pieces_it_comes_in_make_no_difference(cuts):
+    edges = [0, *sorted(cuts), len(CHUNKED)]
+    parser = parsed(*(CHUNKED[a:b] for a, b in zip(edges, edges[1:], strict=False)))
+    assert [hint.status for hint in parser.interim] == [103]
+    assert parser.head is not None
+    assert (parser.head.status, parser.head.reason) == (200, b"Fine")
+    assert parser.head.headers == [(b"X-A", b"1"), (b"Transfer-Encoding", b"chunked")]
+    assert parser.take() == b"hello world"
+    assert parser.complete
+    assert parser.reusable
+
+
+def test_body_is_handed_out_as_it_comes():
+    parser = parsed(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+    assert parser.take() == b"ab"
+    assert not parser.complete
+    parser.feed(b"cd")
+    assert parser.take() == b"cd"
+    assert parser.take() == b""
+    assert parser.complete
+
+
+@pytest.mark.parametrize(
+    ("head", "reusable"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: Close", False),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 0", False),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive", True),
+        (b"HTTP/1.1 204 No Content", True),
+    ],
+)
+def test_connection_lives_on_as_the_backend_says(head, reusable):
+    parser = parsed(head + b"\r\n\r\n")
+    assert parser.complete
+    assert parser.reusable is reusable
+
+
+@pytest.mark.parametrize(
+    "behind", [b"x", b"HTTP/1.1 200 OK\r\n\r\n", b"\r\n\r\nHTTP/1.1", b"\0"]
+)
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+def test_bytes_behind_an_answer_end_the_connection(method, behind):
+    length = b"5" if method == b"HEAD" else b"0"
+    parser = parsed(
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\n" + behind, method=method
+    )
+    assert parser.complete
+    assert not parser.reusable or behind.startswith(b"\r\n")
+    assert parser.take() == b""
+
+
+def test_body_without_length_ends_with_the_connection():
+    parser = parsed(b"HTTP/1.1 200 OK\r\n\r\nab")
+    assert not parser.complete
+    parser.end()
+    assert parser.complete
+    assert not parser.reusable
+
+
+@pytest.mark.parametrize(
+    "start", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na"]
+)
+def test_end_within_an_answer_is_an_error(start):
+    parser = parsed(*([start] if start else []))
+    with pytest.raises(UpstreamError) as caught:
+        parser.end()
+    assert caught.value.kind is FailureKind.ERROR
+
+
+def test_end_behind_an_answer_is_none():
+    parser = parsed(b"HTTP/1.1 204 No Content\r\n\r\n")
+    parser.end()
+    assert parser.complete
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"HTTP/1.1 200 OK\r\nX-A: ",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Late: ",
+    ],
+    ids=["head", "trailers"],
+)
+def test_endless_fields_are_refused(start):
+    parser = parsed(start)
+    with pytest.raises(UpstreamError, match="too large"):
+        for _ in range(MAX_HEAD_BYTES // 1024 + 1):
+            parser.feed(b"a" * 1024)
+
+
+def test_a_body_is_no_endless_head():
+    parser = parsed(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    for _ in range(100):
+        parser.feed(bytes(10_000))
+    assert parser.complete
