@@ -16,6 +16,7 @@ from django.urls import NoReverseMatch, reverse
 
 from pools import conf
 from pools.core import fields
+from pools.core.routing import below
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +30,14 @@ class Reserved:
         """Whether a request is the control plane's: host as in RequestHead, raw path."""
         if self.host:
             return host == self.host
-        return any(_below(path, prefix.encode()) for prefix in self.paths)
+        return any(below(prefix.encode(), path) for prefix in self.paths)
 
     def claimed(self, hosts: tuple[str, ...], prefix: str) -> str | None:
         """Which reserved host or path a route of these hosts and prefix would take, or None."""
         if self.host:
             return self.host if self.host in hosts else None
         path = prefix.encode()
-        return next((kept for kept in self.paths if _below(path, kept.encode())), None)
+        return next((kept for kept in self.paths if below(kept.encode(), path)), None)
 
 
 def current() -> Reserved:
@@ -55,7 +56,3 @@ def _of_urlconf() -> Iterator[str]:
     static = settings.STATIC_URL
     if static and not urlsplit(static).netloc:
         yield fields.path_prefix(static)
-
-
-def _below(path: bytes, prefix: bytes) -> bool:
-    return prefix == b"/" or path == prefix or path.startswith(prefix + b"/")

@@ -184,7 +184,7 @@ def _reason(route: CompiledRoute, head: RequestHead, taken: CompiledRoute | None
         return "it is disabled"
     if _fitting(route, head.host) is None:
         return f"host {head.host or '(none)'} is not {_either(route.spec.hosts)}"
-    if not _below(route.prefix, head.path):
+    if not below(route.prefix, head.path):
         return f"path {_text(head.path)} is not below {route.spec.path_prefix}"
     if route.methods and head.method not in route.methods:
         return f"method {_text(head.method)} is not {_either(route.spec.methods)}"
@@ -220,7 +220,8 @@ def _outranked(route: CompiledRoute, head: RequestHead, taken: CompiledRoute) ->
     return f"less specific than {taken.name} by its {why}"
 
 
-def _below(prefix: bytes, path: bytes) -> bool:
+def below(prefix: bytes, path: bytes) -> bool:
+    """Whether a raw path is a prefix itself or lies below it, by its segments."""
     return prefix == b"/" or path == prefix or path.startswith(prefix + b"/")
 
 
