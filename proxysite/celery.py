@@ -40,6 +40,9 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,  # Redis may be away for long
     worker_cancel_long_running_tasks_on_connection_loss=False,
+    worker_pool="threads",
+    # Ticks overlap where backends are slow to answer: each waits in a thread of its own.
+    worker_concurrency=16,
     worker_redirect_stdouts=False,
     worker_send_task_events=False,
     task_default_queue="proxysite",

@@ -1,0 +1,17 @@
+# One image for web, worker and beat; docker-compose.yml says what each runs.
+FROM python:3.13-slim
+
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+
+WORKDIR /app
+COPY requirements.txt .
+RUN pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
+COPY . .
+RUN python -m compileall -q manage.py pools proxysite \
+    && useradd --system --uid 10001 --no-create-home proxysite \
+    && install -d -o proxysite -m 0700 /data
+
+ENV DATA_DIR=/data DJANGO_SETTINGS_MODULE=proxysite.settings
+USER 10001
+EXPOSE 8000
+CMD ["gunicorn", "--config", "python:proxysite.gunicorn", "--bind", "0.0.0.0:8000"]

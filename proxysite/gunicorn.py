@@ -1,0 +1,19 @@
+"""gunicorn's settings, for `manage.py serve` and containers alike; they add where to
+listen, and how many workers and threads."""
+
+import os
+
+from django.conf import settings
+
+wsgi_app = "proxysite.wsgi:application"
+worker_class = "gthread"
+threads = 32
+keepalive = 30
+graceful_timeout = 30
+limit_request_line = 8190  # the most that gunicorn has
+# Whose X-Forwarded-Proto tells https from http.
+forwarded_allow_ips = ",".join(settings.POOLS_TRUSTED_PROXIES)
+# Heartbeats in memory: on a slow disk a busy worker would be taken for a dead one.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+control_socket_disable = True
+loglevel = "warning"
