@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -109,32 +110,35 @@ class PartModel(models.Model):
         return ()
 
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
-        """Django's checks of each column, then the document's where those found nothing."""
+        """Django's checks of each column, then the document's where those found nothing.
+
+        Here and not in `clean`, which is not told what a form leaves out: an error at a
+        field that a form does not have would break it.
+        """
         errors: dict[str, Any] = {}
         try:
             super().clean_fields(exclude=exclude)
         except ValidationError as error:
             errors = error.update_error_dict(errors)
         said = {*errors, *(exclude or ())}
-        try:
-            self.part()
-        except DocumentError as error:
-            for column, messages in self._by_column(error.problems).items():
-                if column not in said:
-                    errors[column] = messages
+        for column, messages in self._by_column(self._problems()).items():
+            if column not in said:
+                errors[column] = messages
         if errors:
             raise ValidationError(errors)
 
     def clean(self) -> None:
-        """Check values against each other, and write them in their canonical form."""
+        """Write values in their canonical form; what does not hold, clean_fields says."""
         super().clean()
+        with suppress(DocumentError):
+            self.assign(self.part())
+
+    def _problems(self) -> Iterable[Problem]:
+        """Of values alone, and where there are none, of values with each other."""
         try:
-            part = self.part()
-        except DocumentError:
-            return  # clean_fields said it
-        if errors := self._by_column(self.part_problems(part)):
-            raise ValidationError(errors)
-        self.assign(part)
+            return self.part_problems(self.part())
+        except DocumentError as error:
+            return error.problems
 
     def _by_column(self, problems: Iterable[Problem]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}

@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.management import call_command
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
@@ -154,8 +155,8 @@ def test_what_django_refuses_is_not_refused_twice():
 
 @pytest.mark.django_db
 def test_a_form_that_leaves_a_field_out_is_not_blamed_for_it():
-    pool = Pool(name="a b")
-    pool.clean_fields(exclude=["name"])
+    Pool(name="a b").clean_fields(exclude=["name"])
+    Pool(name="a", probe_timeout_s=9).full_clean(exclude=["probe_timeout_s"])
 
 
 @pytest.mark.django_db
@@ -194,3 +195,13 @@ def test_there_is_one_published_state():
     with pytest.raises(IntegrityError), transaction.atomic():
         PublishedState.objects.create(pk=2)
     assert PublishedState.objects.get().pk == PublishedState.KEY
+
+
+@pytest.mark.django_db
+def test_the_migrations_make_what_the_models_say():
+    call_command("makemigrations", "pools", check=True, dry_run=True, verbosity=0)
+
+
+def test_choices_are_labelled_for_people():
+    assert dict(Pool.probe_kind.field.choices) == {"http": "HTTP", "tcp": "TCP", "off": "Off"}
+    assert dict(Pool.policy.field.choices)["least_requests"] == "Least requests"
