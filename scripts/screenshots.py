@@ -119,7 +119,7 @@ def main() -> None:
                     review(base + PAGES[page].format(**names), options.review / page)
             else:
                 target = ROOT / "docs" / "images" / "console.png"
-                draw(f"{base}/admin/pools/backend/", target, size=(1280, 620))
+                draw(f"{base}/admin/pools/backend/", target, size=(1280, 640))
 
 
 def review(url: str, stem: Path) -> None:

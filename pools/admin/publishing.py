@@ -71,7 +71,7 @@ class PartForm(base.ModelForm[R]):
                 column, rest = "", ()
             if column in self.fields:
                 return column, str(Problem(rest, problem.message))
-        return None, f"Nothing was saved, as the whole does not hold: {problem}"
+        return None, f"Nothing was saved, as the configuration does not hold: {problem}"
 
 
 class PublishingAdmin(base.ModelAdmin[R]):

@@ -42,7 +42,7 @@ def test_a_refused_change_shows_the_reason_and_all_that_was_typed(client, broken
     response = browser.send(client, f"pool/{broken.pk}/change/", **typed)
     (message,) = browser.errors(response)["__all__"]
     assert message.startswith(
-        "Nothing was saved, as the whole does not hold: pools[spare].policy:"
+        "Nothing was saved, as the configuration does not hold: pools[spare].policy:"
     )
     shown = browser.read(response)
     assert {name: shown[name] for name in typed} == {
