@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from django.core.exceptions import ImproperlyConfigured
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.functional import cached_property
@@ -26,7 +28,7 @@ class ReverseProxyMiddleware:
     """Reserved hosts and paths go on to Django, what a route takes goes to its pool, and
     the rest as POOLS_FALLTHROUGH says: on to Django, or 404.
 
-    Synchronous alone: under ASGI Django runs it in a thread, and answers do not stream.
+    For WSGI alone: what it reads of a server's environ and socket has no like in ASGI.
     """
 
     sync_capable = True
@@ -43,6 +45,11 @@ class ReverseProxyMiddleware:
         return reserved.current()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not isinstance(request, WSGIRequest):
+            raise ImproperlyConfigured(
+                "ReverseProxyMiddleware works under WSGI alone: serve this project by a WSGI "
+                "server, such as gunicorn with --worker-class gthread"
+            )
         try:
             arrived = arrival.receive(request.META)
         except Refused as refusal:

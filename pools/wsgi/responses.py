@@ -116,6 +116,8 @@ def error(
         )
     response = ErrorResponse(content, content_type=kind, status=status, reason=title)
     response["Content-Length"] = str(len(response.content))
+    if request.method == "HEAD":
+        response.content = b""  # or gunicorn complains of each
     response["Cache-Control"] = "no-store"
     response["X-Request-ID"] = shown
     if status == 405:

@@ -198,6 +198,7 @@ class Backend:
             sock.settimeout(PATIENCE_S)
             if self._tls:
                 sock = self._tls.wrap_socket(sock, server_side=True)
+                self._open.append(sock)  # it took the descriptor over
             with sock:
                 self.script(Conversation(sock, number))
 

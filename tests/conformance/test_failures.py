@@ -234,12 +234,13 @@ def test_connection_that_closed_while_idle_is_not_used(site, connect):
 
 
 @pytest.mark.rule("F3")
-def test_connection_is_kept_and_used_again(site, connect):
+@pytest.mark.parametrize("name", ["plain", "secure"])
+def test_connection_is_kept_and_used_again(site, connect, name):
     client = connect()
     for _ in range(3):
-        client.send(b"GET / HTTP/1.1\r\nHost: plain.test\r\n\r\n")
+        client.send(f"GET / HTTP/1.1\r\nHost: {name}.test\r\n\r\n".encode())
         assert client.response().status == 200
-    assert site.one.connections == 1
+    assert site.one.connections + site.secure.connections == 1
 
 
 @pytest.mark.rule("F3")

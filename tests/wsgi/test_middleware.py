@@ -5,8 +5,9 @@ import time
 from contextlib import closing
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
-from django.test import RequestFactory
+from django.test import AsyncRequestFactory, RequestFactory
 from django.utils.log import log_response
 
 from pools.control import watch
@@ -89,6 +90,12 @@ def test_malformed_requests_go_nowhere(engine, backend, environ, status):
     assert response.status_code == status
     assert response["X-Request-ID"]
     assert backend.connections == 0
+
+
+def test_asgi_is_refused_in_words():
+    request = AsyncRequestFactory().get("/")
+    with pytest.raises(ImproperlyConfigured, match="WSGI alone"):
+        ReverseProxyMiddleware(lambda request: DJANGO)(request)
 
 
 def test_view_finds_its_route_where_it_is_mounted_by_itself(engine):
