@@ -2,47 +2,47 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator
-
-import pytest
+from contextlib import contextmanager
 
 from pools.control import wake
 from tests.services import eventually, free_port, redis_server
 
-
-@pytest.fixture
-def woken() -> list[None]:
-    return []
+AWAY, BACK = "listening: Redis is away", "listening: Redis is back"
 
 
-@pytest.fixture
-def listening(woken) -> Iterator[str]:
-    """A listener at a URL where no Redis is yet."""
-    url = f"redis://127.0.0.1:{free_port()}/0"
+@contextmanager
+def listening(url: str, woken: threading.Event) -> Iterator[None]:
     stop = threading.Event()
-    thread = threading.Thread(
-        target=wake.listen, args=(url, lambda: woken.append(None), stop), daemon=True
-    )
+    thread = threading.Thread(target=wake.listen, args=(url, woken.set, stop), daemon=True)
     thread.start()
-    yield url
-    stop.set()
-    thread.join(10)
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(10)
     assert not thread.is_alive()
 
 
-def test_a_listener_connects_again_by_itself(listening, woken, settings, caplog):
+def test_a_listener_connects_again_by_itself_and_says_so_once(settings, caplog):
     caplog.set_level("INFO")
-    settings.POOLS_REDIS_URL = listening
-    port = int(listening.rpartition(":")[2].partition("/")[0])
-    for turn in (1, 2):
-        with redis_server(port=port):
-            woken.clear()
-            eventually(lambda: woken, saying="a look after each connection", within_s=20)
-            woken.clear()
-            wake.wake()
-            eventually(lambda: woken, saying="woken")
-        # Once before the first Redis came, and once after each that went.
-        said = ["listening: Redis is away"] * (turn + 1)
-        eventually(lambda said=said: re.findall(said[0], caplog.text) == said, within_s=20)
+    port = free_port()
+    settings.POOLS_REDIS_URL = url = f"redis://127.0.0.1:{port}/0"
+    woken = threading.Event()
+
+    def said() -> list[str]:
+        texts = (record.getMessage() for record in caplog.records)
+        return [text[: len(AWAY)] for text in texts if text.startswith("listening")]
+
+    with listening(url, woken):
+        eventually(lambda: said() == [AWAY])
+        for _ in range(2):
+            before = said()
+            with redis_server(port=port):
+                assert woken.wait(20)  # as a wake-up may have been missed
+                woken.clear()
+                wake.wake()
+                assert woken.wait(20)
+                woken.clear()
+            eventually(lambda before=before: said()[len(before) :] == [BACK, AWAY], within_s=20)
