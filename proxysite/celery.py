@@ -39,7 +39,7 @@ app.conf.update(
     **_broker(),
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,  # Redis may be away for long
-    worker_cancel_long_running_tasks_on_connection_loss=False,
+    worker_cancel_long_running_tasks_on_connection_loss=True,  # or else it warns
     worker_pool="threads",
     # Ticks overlap where backends are slow to answer: each waits in a thread of its own.
     worker_concurrency=16,

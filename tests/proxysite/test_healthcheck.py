@@ -1,0 +1,48 @@
+import os
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from proxysite import healthcheck
+from tests import services
+
+
+class Site(BaseHTTPRequestHandler):
+    def do_GET(self):
+        alive = self.path == "/-/healthz" and self.headers["Host"] == "admin.example.com"
+        self.send_response(200 if alive else 404)
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+def test_a_web_process_that_answers_is_healthy(monkeypatch):
+    monkeypatch.setenv("ADMIN_HOST", "admin.example.com")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        healthcheck.main("web", url=f"http://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()
+        thread.join()
+
+
+def test_a_web_process_that_does_not_answer_is_not():
+    with pytest.raises(SystemExit, match="refused"):
+        healthcheck.main("web", url=f"http://127.0.0.1:{services.free_port()}")
+
+
+@pytest.mark.parametrize("kind", ["worker", "beat"])
+def test_a_process_is_healthy_while_it_touches_its_file(kind, tmp_path, monkeypatch):
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    with pytest.raises(SystemExit, match=f"{kind}: "):
+        healthcheck.main(kind)
+    file = tmp_path / f"{kind}.alive"
+    file.touch()
+    healthcheck.main(kind)
+    long_ago = time.time() - 60
+    os.utime(file, (long_ago, long_ago))
+    with pytest.raises(SystemExit, match=f"{kind} did nothing for 60 s"):
+        healthcheck.main(kind)
