@@ -26,7 +26,7 @@ class Upstream(Protocol):
     def fileno(self) -> int: ...
 
     def look(self) -> bool:
-        """Whether the backend has answered or closed."""
+        """Whether the backend wants no more, as it has answered or closed."""
 
     def remaining_s(self, most_s: float) -> float:
         """`most_s`, or what is left of the exchange's time."""

@@ -21,6 +21,7 @@ from pools.wsgi.errors import ClientGone, UpstreamError
 from pools.wsgi.parser import Head, ResponseParser
 
 CHUNK_BYTES = 65_536
+EARLY_BYTES = 1_048_576  # of an answer, kept while its request is still being sent
 
 # Linux tells at once that the other end closed; elsewhere a hang-up shows when writing.
 _PEER_CLOSED = getattr(select, "POLLRDHUP", 0)
@@ -120,7 +121,12 @@ class Connection:
         return True
 
     def look(self) -> bool:
-        """Takes what has come without waiting; True: the final head is there, or the end."""
+        """Takes what has come without waiting; True: no more of the request is wanted.
+
+        That is so once the answer is whole or an error, or the connection ended. A backend
+        that begins a good answer may still be reading: it gets the rest of the body, as
+        long as what it says meanwhile can be kept.
+        """
         try:
             data = self._sock.recv(CHUNK_BYTES)
         except _WOULD_BLOCK:
@@ -130,7 +136,13 @@ class Connection:
         if data:
             self.answered = True
             self._parser.feed(data)
-        return not data or self._parser.head is not None
+        parser = self._parser
+        return not data or (
+            parser.head is not None
+            and (
+                parser.complete or parser.head.status >= 400 or parser.body_bytes > EARLY_BYTES
+            )
+        )
 
     def read_head(self, on_interim: Callable[[Head], None]) -> Head:
         """The final head; 1xx heads before it go to `on_interim`."""

@@ -47,7 +47,10 @@ class Forwarding:
             deadline=exchange.deadline,
             client=servers.client_fd(arrived.environ),
         )
-        self._connection: Connection | None = None
+        self._backend: CompiledBackend | None = None  # of the last attempt
+        self._connection: Connection | None = None  # while it is in use
+        self._sent_host = b""
+        self._sent_all = False  # the request, to its end
 
     def answer(self) -> HttpResponseBase:
         """The backend's answer, or an error of ours."""
@@ -90,7 +93,7 @@ class Forwarding:
         try:
             data = connection.read_body()
         except UpstreamError as failure:
-            self._fail(failure, connection)
+            self._fail(failure)
             self.close()
             self._log(logging.WARNING, 0, failure.reason)
             servers.cut(self._arrived.environ)
@@ -113,14 +116,12 @@ class Forwarding:
             route=self._route,
             version=self._arrived.version,
         )
-        head = self._attempts()
-        connection = self._connection
-        assert connection is not None
+        head, backend, connection = self._attempts()
         fields = header_rules().response(
             head.headers,
             origin=self._arrived.origin,
             route=self._route,
-            backend=self._attempt.backend,
+            backend=backend,
             sent_host=self._sent_host,
         )
         sticky = self._exchange.sticky_cookie(https=self._arrived.origin.scheme == "https")
@@ -137,35 +138,37 @@ class Forwarding:
             answer=self if self._connection else None,
         )
 
-    def _attempts(self) -> Head:
-        """The head of the answer that is taken; its connection is `_connection`."""
+    def _attempts(self) -> tuple[Head, CompiledBackend, Connection]:
+        """The head of the answer that is taken, who gave it, and on which connection."""
         failure: UpstreamError | None = None
         while True:
             try:
-                self._attempt = self._exchange.acquire()
+                attempt = self._exchange.acquire()
             except NoBackendAvailable:
                 if failure is not None:
                     raise failure from None
                 raise
+            self._backend = attempt.backend
             try:
-                head = self._attempt_once(self._attempt)
+                connection = self._connected(attempt)
+                head = self._asked(connection, attempt.backend)
             except UpstreamError as error:
-                connection = self._connection
+                again = self._fail(error)
                 self._drop_connection()
-                again = self._fail(error, connection)
                 if not again:
                     raise
                 self._log(logging.INFO, 0, f"{error.reason}; trying again")
                 failure = error
                 continue
             if not self._exchange.respond(head.status, replayable=self._body.replayable):
-                return head
+                return head, attempt.backend, connection
             self._drop_connection()
             reason = f"the backend answered {head.status}"
             self._log(logging.INFO, 0, f"{reason}; trying again")
             failure = UpstreamError(FailureKind.ERROR, reason)
 
-    def _attempt_once(self, attempt: Attempt) -> Head:
+    def _connected(self, attempt: Attempt) -> Connection:
+        """A connection to the attempt's backend, kept alive or new."""
         backend = attempt.backend
         reused = None if attempt.fresh else idle.take(self._idle_key(backend))
         connection = reused or connect(
@@ -176,9 +179,12 @@ class Forwarding:
         )
         self._connection = connection
         connection.begin(self._arrived.head.method, self._watch, reused=reused is not None)
+        return connection
+
+    def _asked(self, connection: Connection, backend: CompiledBackend) -> Head:
+        """Sends the request; the head of the answer."""
         self._sent_host = host_for(self._route, backend, self._arrived.host)
-        if connection.send(self._head_bytes()):
-            self._upload(connection)
+        self._sent_all = connection.send(self._head_bytes()) and self._upload(connection)
         return connection.read_head(self._relay_hints)
 
     def _head_bytes(self) -> bytes:
@@ -196,18 +202,19 @@ class Forwarding:
             lines.append(b"content-length: %d" % length)
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
-    def _upload(self, connection: Connection) -> None:
-        """Sends the body as it comes, until its end or until the backend has answered."""
+    def _upload(self, connection: Connection) -> bool:
+        """Sends the body as it comes; False where the backend answered before its end."""
         chunked = self._body.length is None
         with closing(self._body.pieces(connection)) as pieces:
             for piece in pieces:
                 if not connection.send(
                     b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece
                 ):
-                    return
+                    return False
         # Only what came to its end is ended: a body cut short must not look whole.
-        if chunked and self._body.complete:
-            connection.send(b"0\r\n\r\n")
+        if not self._body.complete:
+            return False
+        return connection.send(b"0\r\n\r\n") if chunked else True
 
     def _relay_hints(self, head: Head) -> None:
         """Passes 103 on where the server can; WSGI has no other 1xx."""
@@ -224,8 +231,9 @@ class Forwarding:
             except OSError as error:
                 raise ClientGone from error
 
-    def _fail(self, failure: UpstreamError, connection: Connection | None) -> bool:
+    def _fail(self, failure: UpstreamError) -> bool:
         """Reports a failed attempt; whether there is to be another."""
+        connection = self._connection
         return self._exchange.fail(
             Failure(
                 kind=failure.kind,
@@ -238,8 +246,8 @@ class Forwarding:
     def _finish(self, connection: Connection) -> None:
         """The answer is all here: the backend and the connection are free."""
         self._connection = None
-        if connection.reusable and self._body.complete:
-            idle.put(self._idle_key(self._attempt.backend), connection)
+        if connection.reusable and self._sent_all and self._backend is not None:
+            idle.put(self._idle_key(self._backend), connection)
         else:
             connection.close()
         self._exchange.close()
@@ -264,14 +272,13 @@ class Forwarding:
         )
 
     def _log(self, level: int, status: int, reason: str) -> None:
-        attempt = getattr(self, "_attempt", None)
         logger.log(
             level,
             "%s [status=%s route=%s backend=%s attempts=%d request_id=%s]",
             reason,
             status or "-",
             self._route.name,
-            attempt.backend.key if attempt else "-",
+            self._backend.key if self._backend else "-",
             self._exchange.attempts,
             self._arrived.origin.request_id.decode("latin-1"),
         )

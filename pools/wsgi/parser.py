@@ -47,6 +47,7 @@ class ResponseParser:
         self.complete = False
         self.reusable = False
         self._method = method
+        self.body_bytes = 0  # not taken yet
         self._body: list[bytes] = []
         self._reason = b""
         self._headers: Pairs = []
@@ -93,7 +94,7 @@ class ResponseParser:
 
     def take(self) -> bytes:
         """The body's bytes since the last call."""
-        pieces, self._body = self._body, []
+        pieces, self._body, self.body_bytes = self._body, [], 0
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     # What httptools calls.
@@ -131,6 +132,7 @@ class ResponseParser:
             self.reusable = False
         else:
             self._body.append(data)
+            self.body_bytes += len(data)
 
     def on_message_complete(self) -> None:
         self.complete = self.head is not None

@@ -50,6 +50,14 @@ class Site:
                     _pool("again", left, right, retry={"on": ["error", "http_503"]}),
                     _pool("all-methods", left, right, retry={"non_idempotent": True}),
                     _pool("sticky", left, right, sticky={"mode": "cookie"}),
+                    _pool("ejecting", left, right, passive={"failures": 2}),
+                    {
+                        **_pool("draining", right),
+                        "backends": [
+                            {"host": "127.0.0.1", "port": left, "state": "drain"},
+                            {"host": "127.0.0.1", "port": right},
+                        ],
+                    },
                     _pool("backend-host", one, host={"mode": "backend"}),
                     _pool("fixed-host", one, host={"mode": "fixed", "value": "inner.test"}),
                     _pool("full", one, max_in_flight=1),
@@ -100,6 +108,8 @@ class Site:
                             "again",
                             "all-methods",
                             "sticky",
+                            "ejecting",
+                            "draining",
                             "full",
                             "secure",
                             "unverified",

@@ -336,6 +336,20 @@ def test_client_that_leaves_frees_its_place(site, connect, get):
     assert get(host="full.test").status == 200
 
 
+@pytest.mark.rule("F6")
+def test_backend_that_keeps_failing_is_left_alone(site, get):
+    """After two failures in a row; clients notice none of it."""
+    site.left.script = dies
+    assert {get(host="ejecting.test").status for _ in range(12)} == {200}
+    assert site.left.connections == 2
+
+
+@pytest.mark.rule("F7")
+def test_draining_backend_gets_no_new_requests(site, get):
+    assert {get(host="draining.test").status for _ in range(4)} == {200}
+    assert site.left.connections == 0
+
+
 @pytest.mark.rule("F7")
 def test_sticky_client_stays(site, get):
     cookie = get(host="sticky.test").one("Set-Cookie")

@@ -271,6 +271,25 @@ def test_early_answer_is_relayed_while_the_client_pauses(site, connect, framing,
 
 
 @pytest.mark.rule("R6")
+def test_backend_that_answers_while_it_reads_gets_the_whole_body(site, connect):
+    """A good answer that has only begun is no reason to stop the upload."""
+    size = 3_000_000
+
+    def script(plane: Conversation) -> None:
+        plane.head()
+        plane.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nread\r\n")
+        plane.send(b"7\r\n%d\r\n0\r\n\r\n" % len(plane.exactly(size)))
+
+    site.one.script = script
+    client = connect()
+    client.send(
+        b"POST / HTTP/1.1\r\nHost: plain.test\r\nContent-Length: %d\r\n\r\n" % size
+        + bytes(size)
+    )
+    assert client.response().body == b"read%d" % size
+
+
+@pytest.mark.rule("R6")
 def test_early_answer_is_relayed_while_the_backend_does_not_read(site, connect):
     """More is on its way than all buffers hold, so sending to the backend has stopped."""
 
