@@ -3,6 +3,8 @@
 Rules:
 - A save with its inlines, a deletion or an action is one change and so one revision at
   most; the message that follows names it.
+- Writers take turns from before the first check on, so that what was checked is what is
+  saved: of two who add the same name at a time, the second gets an error at its field.
 - What cannot come into force changes nothing. A form is shown again with all that was
   typed, and each reason at its field where the field is on the form; elsewhere the
   reason is a message.
@@ -25,7 +27,7 @@ from django.utils.html import format_html
 from pools.admin import base, sentences
 from pools.control import publish
 from pools.core.errors import DocumentError, Path, Problem
-from pools.models import Backend, Pool, Route
+from pools.models import Backend, Pool, PublishedState, Route
 from pools.models.parts import PartModel, column_at
 
 if TYPE_CHECKING:
@@ -36,6 +38,14 @@ R = TypeVar("R", bound=PartModel)
 # What one request knows of its change, kept where WSGI keeps what belongs to a request.
 _REFUSED = "pools.admin.refused"
 _OUTCOME = "pools.admin.outcome"
+
+
+@contextmanager
+def _in_turn() -> Iterator[None]:
+    """A transaction that begins when no other writer is at work."""
+    with transaction.atomic():
+        PublishedState.lock()
+        yield
 
 
 def place(row: PartModel) -> Path:
@@ -88,8 +98,11 @@ class PublishingAdmin(base.ModelAdmin[R]):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        try:
+        if request.method != "POST":
             return super().changeform_view(request, object_id, form_url, extra_context)
+        try:
+            with _in_turn():
+                return super().changeform_view(request, object_id, form_url, extra_context)
         except DocumentError as error:
             # All is rolled back. Once more, so that the form comes back with the reasons.
             request.META[_REFUSED] = error.problems
@@ -126,8 +139,11 @@ class PublishingAdmin(base.ModelAdmin[R]):
         object_id: str,
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
-        try:
+        if request.method != "POST":
             return super().delete_view(request, object_id, extra_context)
+        try:
+            with _in_turn():
+                return super().delete_view(request, object_id, extra_context)
         except DocumentError as error:
             self.refuse(request, error)
             page = f"{self.opts.app_label}_{self.opts.model_name}_change"
@@ -148,7 +164,7 @@ class PublishingAdmin(base.ModelAdmin[R]):
     ) -> HttpResponse | None:
         """Run the action that was chosen; it changes all it is to change or nothing."""
         try:
-            with transaction.atomic():
+            with _in_turn():
                 return super().response_action(request, queryset, *args, **kwargs)
         except DocumentError as error:
             self.refuse(request, error)

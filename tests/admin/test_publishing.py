@@ -9,7 +9,7 @@ from django.contrib.admin.models import LogEntry
 
 from pools.control import compile, publish
 from pools.core.errors import DocumentError, Problem
-from pools.models import Backend, Pool, Revision, Route
+from pools.models import Backend, Pool, PublishedState, Revision, Route
 from tests.admin import browser
 
 
@@ -72,6 +72,22 @@ def test_a_refused_addition_can_be_sent_again_as_it_is(client, broken):
     again = client.post("/admin/pools/pool/add/", browser.read(response))
     assert again.status_code == 302
     assert Backend.objects.get(pool__name="more").address == "10.0.0.9:80"
+
+
+def test_the_second_of_two_at_a_time_is_told_at_its_field(client, web, monkeypatch):
+    lock = PublishedState.lock
+
+    def waited():
+        monkeypatch.setattr(PublishedState, "lock", lock)
+        state = lock()
+        Pool.objects.create(name="more")  # what the first did meanwhile
+        return state
+
+    monkeypatch.setattr(PublishedState, "lock", waited)
+    response = browser.send(
+        client, "pool/add/", **{"name": "more", "backends-TOTAL_FORMS": "0"}
+    )
+    assert browser.errors(response) == {"name": ["Pool with this Name already exists."]}
 
 
 def test_mending_what_is_broken_is_published(client, broken):

@@ -1,0 +1,71 @@
+"""The project's console: its name, its side bar, its accounts."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def console_alone(settings):
+    proxy = "pools.wsgi.middleware.ReverseProxyMiddleware"
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != proxy]
+
+
+def browser(user) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def offered(user) -> list[str]:
+    """What the side bar offers, from top to bottom."""
+    groups = browser(user).get("/admin/").context["sidebar_navigation"]
+    return [
+        item["title"] for group in groups for item in group["items"] if item["has_permission"]
+    ]
+
+
+def test_the_side_bar_leads_to_all_that_one_may_see(django_user_model):
+    ann = django_user_model.objects.create_superuser("ann")
+    assert offered(ann) == [
+        "Pools",
+        "Backends",
+        "Routing rules",
+        "Health events",
+        "Revisions",
+        "Users",
+        "Groups",
+    ]
+
+
+def test_the_side_bar_leaves_out_what_one_may_not_see(django_user_model):
+    vic = django_user_model.objects.create(username="vic", is_staff=True)
+    vic.user_permissions.add(Permission.objects.get(codename="change_pool"))
+    assert offered(vic) == ["Pools"]
+
+
+def test_the_console_says_its_name(client):
+    assert "proxysite" in client.get("/admin/login/").content.decode().partition("</title>")[0]
+
+
+def test_accounts_are_kept_in_the_console(django_user_model):
+    ann = django_user_model.objects.create_superuser("ann")
+    client = browser(ann)
+    response = client.post(
+        "/admin/auth/user/add/",
+        {
+            "username": "bob",
+            "usable_password": "true",
+            "password1": "correct horse battery",
+            "password2": "correct horse battery",
+        },
+    )
+    assert response.status_code == 302
+    bob = django_user_model.objects.get(username="bob")
+    assert bob.check_password("correct horse battery")
+    for page in ("", f"{bob.pk}/change/", f"{bob.pk}/password/"):
+        assert client.get(f"/admin/auth/user/{page}").status_code == 200
