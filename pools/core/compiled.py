@@ -35,9 +35,13 @@ class CompiledBackend:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CompiledPool:
-    """A pool; `by_token` finds the backend that a sticky cookie names."""
+    """A pool; `by_token` finds the backend that a sticky cookie names.
+
+    `cookie` is that cookie's name, b"" where the pool is not sticky.
+    """
 
     spec: document.Pool
+    cookie: bytes
     backends: tuple[CompiledBackend, ...]
     by_token: Mapping[bytes, CompiledBackend]
 

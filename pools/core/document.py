@@ -151,12 +151,13 @@ class Hash(Part):
 class Sticky(Part):
     """Keep a client on its backend by a signed cookie (HAProxy `cookie insert indirect`).
 
-    `ttl_s` 0 is a session cookie. `while_draining`: clients that hold the cookie may
+    `cookie` empty: "proxysite_" and the pool's name, so that two pools on one host do not
+    overwrite each other's. `ttl_s` 0 is a session cookie. `while_draining`: clients that hold the cookie may
     stay on a draining backend.
     """
 
     mode: StickyMode = StickyMode.OFF
-    cookie: Annotated[str, AfterValidator(fields.token)] = "proxysite_backend"
+    cookie: Annotated[str, AfterValidator(fields.token_or_empty)] = ""
     ttl_s: Count = 0
     same_site: SameSite = SameSite.LAX
     secure: CookieSecure = CookieSecure.AUTO

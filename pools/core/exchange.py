@@ -19,7 +19,7 @@ from typing import Self
 
 from pools.core import cookies, retry
 from pools.core.compiled import CompiledBackend, CompiledRoute
-from pools.core.document import CookieSecure, RetryOn, StickyMode
+from pools.core.document import CookieSecure, RetryOn
 from pools.core.errors import NoBackendAvailable
 from pools.core.request import RequestHead
 from pools.core.retry import Failure, FailureKind
@@ -180,11 +180,11 @@ class Exchange:
         None: the pool is not sticky, or the client presented this backend's cookie.
         `https`: whether the client came by it.
         """
-        sticky = self.route.pool.spec.sticky
-        if sticky.mode is StickyMode.OFF or self._attempt is None:
+        name = self.route.pool.cookie
+        if not name or self._attempt is None:
             return None
+        sticky = self.route.pool.spec.sticky
         token = self._attempt.backend.token
-        name = sticky.cookie.encode()
         if cookies.find(self.head.headers, name) == token:
             return None
         parts = [name + b"=" + token, b"Path=/", b"SameSite=" + sticky.same_site.encode()]

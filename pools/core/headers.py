@@ -26,7 +26,7 @@ from functools import lru_cache
 
 from pools.core import cookies
 from pools.core.compiled import CompiledBackend, CompiledRoute
-from pools.core.document import HostMode, Scheme, StickyMode
+from pools.core.document import HostMode, Scheme
 from pools.core.mending import Mending
 from pools.core.request import Headers
 
@@ -149,8 +149,8 @@ class HeaderRules:
         """The fields for a backend but Host, length and framing; `version` is the client's."""
         dropped = _REQUEST_DROPPED | connection_options(headers)
         private = self._private
-        if route.pool.spec.sticky.mode is StickyMode.COOKIE:
-            private = private | {route.pool.spec.sticky.cookie.encode()}
+        if route.pool.cookie:
+            private = private | {route.pool.cookie}
         said: dict[bytes, list[bytes]] = {}
         kept: Pairs = []
         for name, value in headers:

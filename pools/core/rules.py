@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from pools.core.document import (
     Condition,
+    CookieSecure,
     Document,
     HashOn,
     HostMode,
@@ -14,6 +15,7 @@ from pools.core.document import (
     Pool,
     PrefixMode,
     Route,
+    SameSite,
 )
 from pools.core.errors import Path, Problem
 
@@ -44,6 +46,12 @@ def pool_problems(pool: Pool, at: Path = ()) -> Iterator[Problem]:
         )
     if pool.host.mode is HostMode.FIXED and not pool.host.value:
         yield Problem((*at, "host", "value"), "mode fixed needs the Host to send")
+    sticky = pool.sticky
+    if sticky.same_site is SameSite.NONE and sticky.secure is CookieSecure.NEVER:
+        yield Problem(
+            (*at, "sticky", "secure"),
+            "browsers refuse a cookie of SameSite None that is not Secure: use auto or always",
+        )
     if pool.probe.timeout_s > pool.probe.interval_s:
         yield Problem(
             (*at, "probe", "timeout_s"),

@@ -21,7 +21,7 @@ from threading import Lock
 from pools.core import cookies, passive
 from pools.core.balancers import BALANCERS
 from pools.core.compiled import CompiledBackend, CompiledPool
-from pools.core.document import AdminState, StickyMode
+from pools.core.document import AdminState
 from pools.core.passive import PassiveState
 from pools.core.probing import Verdict
 from pools.core.request import RequestHead
@@ -154,8 +154,6 @@ class PoolState:
             backend.token: self.backends[backend.key] for backend in pool.backends
         }
         spec = pool.spec
-        self._sticky = spec.sticky.mode is StickyMode.COOKIE
-        self._cookie = spec.sticky.cookie.encode()
         self._limited = any(backend.max_in_flight for backend in pool.backends)
         self._balancer = BALANCERS[spec.policy](spec)
         self._slow_start_s = spec.slow_start_s if self._balancer.slow_start else 0.0
@@ -169,7 +167,7 @@ class PoolState:
         """The backend for the request, other than those tried; None: there is none."""
         if now >= self._until:
             self._settle(now)
-        if self._sticky:
+        if self.pool.cookie:
             own = self.presented(head)
             if own and own.sticky and not own.full and own.key not in tried:
                 return own
@@ -189,7 +187,7 @@ class PoolState:
 
     def presented(self, head: RequestHead) -> BackendState | None:
         """The backend that the request's sticky cookie names."""
-        token = cookies.find(head.headers, self._cookie)
+        token = cookies.find(head.headers, self.pool.cookie)
         return None if token is None else self._by_token.get(token)
 
     def _free(

@@ -20,7 +20,7 @@ from pools.core.compiled import (
     CompiledRoute,
     HeaderPairs,
 )
-from pools.core.document import Document, PrefixMode
+from pools.core.document import Document, PrefixMode, StickyMode
 from pools.core.routing import RouteTable
 
 __all__ = [
@@ -58,8 +58,11 @@ def compile_snapshot(document: Document, *, revision: int, secret: bytes) -> Sna
 
 def _pool(spec: document.Pool, secret: bytes) -> CompiledPool:
     backends = tuple(_backend(backend, spec, secret) for backend in spec.backends)
+    sticky = spec.sticky
+    cookie = sticky.cookie or f"proxysite_{spec.name}"
     return CompiledPool(
         spec=spec,
+        cookie=b"" if sticky.mode is StickyMode.OFF else cookie.encode(),
         backends=backends,
         by_token=MappingProxyType({backend.token: backend for backend in backends}),
     )

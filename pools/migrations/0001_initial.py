@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                 ('hash_name', models.CharField(blank=True, default='', help_text='The header or cookie to hash.', verbose_name='hashed name')),
                 ('hash_balance_factor', models.IntegerField(default=0, help_text='No backend takes more than this percentage of its fair share of requests in flight: 101 to 1000, or 0 for no bound.', verbose_name='balance factor (%)')),
                 ('sticky_mode', models.CharField(choices=[('off', 'Off'), ('cookie', 'Cookie')], default='off', help_text='Cookie: a signed cookie keeps a client on its backend.', max_length=16, verbose_name='stickiness')),
-                ('sticky_cookie', models.CharField(default='proxysite_backend', help_text='Never passed to backends.', verbose_name='cookie name')),
+                ('sticky_cookie', models.CharField(blank=True, default='', help_text='Empty: "proxysite_" and the pool\'s name. It never reaches backends.', verbose_name='cookie name')),
                 ('sticky_ttl_s', models.IntegerField(default=0, help_text='Seconds; 0: until the browser is closed.', verbose_name='cookie life (s)')),
                 ('sticky_same_site', models.CharField(choices=[('Lax', 'Lax'), ('Strict', 'Strict'), ('None', 'None')], default='Lax', help_text='Whether the cookie goes with requests from other sites.', max_length=16, verbose_name='cookie SameSite')),
                 ('sticky_secure', models.CharField(choices=[('auto', 'Auto'), ('always', 'Always'), ('never', 'Never')], default='auto', help_text='Auto: Secure when the client came by https.', max_length=16, verbose_name='cookie Secure')),

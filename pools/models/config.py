@@ -62,7 +62,10 @@ class Pool(PartModel):
         help_text="Cookie: a signed cookie keeps a client on its backend.",
     )
     sticky_cookie = models.CharField(
-        "cookie name", default=_POOL.sticky.cookie, help_text="Never passed to backends."
+        "cookie name",
+        blank=True,
+        default=_POOL.sticky.cookie,
+        help_text='Empty: "proxysite_" and the pool\'s name. It never reaches backends.',
     )
     sticky_ttl_s = models.IntegerField(
         "cookie life (s)",

@@ -310,6 +310,10 @@ def test_a_new_client_gets_the_cookie_of_its_backend(sticky, https, attributes):
     assert sticky_cookie(https=https, **sticky) == b"lb=" + token() + attributes
 
 
+def test_a_cookie_without_a_name_takes_its_pools():
+    assert sticky_cookie(cookie="").startswith(b"proxysite_web=")
+
+
 def test_a_client_with_the_right_cookie_gets_none():
     assert sticky_cookie(cookie(b"lb=" + token())) is None
 

@@ -215,7 +215,7 @@ def test_cookies_that_are_not_the_backends_stay_here(value, left):
 
 
 def test_cookie_of_stickiness_passes_where_the_pool_has_none():
-    assert dict(sent([(b"cookie", b"proxysite_backend=1")]))[b"cookie"]
+    assert dict(sent([(b"cookie", b"proxysite_web=1")]))[b"cookie"]
 
 
 def test_route_has_the_last_word():

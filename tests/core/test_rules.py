@@ -73,6 +73,15 @@ def test_a_fixed_host_needs_its_value():
     assert not wrong([pool(host={"mode": "fixed", "value": "app.example.com"})])
 
 
+def test_a_cookie_that_browsers_refuse_is_refused():
+    sticky = {"mode": "cookie", "same_site": "None", "secure": "never"}
+    assert wrong([pool(sticky=sticky)]) == {
+        "pools[0].sticky.secure": "browsers refuse a cookie of SameSite None that is not "
+        "Secure: use auto or always"
+    }
+    assert not wrong([pool(sticky={**sticky, "secure": "auto"})])
+
+
 def test_a_probe_ends_before_the_next_begins():
     assert wrong([pool(probe={"timeout_s": 9.0})]) == {
         "pools[0].probe.timeout_s": "9 s is longer than the interval of 5 s: make it shorter"
