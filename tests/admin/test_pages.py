@@ -8,7 +8,8 @@ import pytest
 from django.contrib.staticfiles import finders
 from django.utils import timezone
 
-from pools.models import HealthEvent, Pool, Revision, Route
+from pools.models import Backend, HealthEvent, Pool, Revision, Route
+from pools.models.parts import COLUMNS
 
 ELSEWHERE = re.compile(
     r"""(?:src|href|action|@import|url)\s*[=(]\s*["']?((?:https?:)?//[^"')\s]+)"""
@@ -30,6 +31,20 @@ def pages(web) -> list[str]:
         if isinstance(row, Pool | Route):
             found += [f"{at}add/", f"{at}{row.pk}/delete/"]
     return [f"/admin/{page}" for page in found]
+
+
+@pytest.mark.parametrize("model", [Pool, Backend, Route])
+def test_every_value_of_the_document_is_on_a_form(client, model):
+    response = client.get(f"/admin/pools/{model._meta.model_name}/add/")
+    fields = set(response.context["adminform"].form.fields)
+    assert fields - {"pool"} == set(COLUMNS[model.part_kind]) - {"pool"}
+
+
+def test_a_pool_has_all_of_its_backends_on_its_form(client, web):
+    response = client.get(f"/admin/pools/pool/{web.pk}/change/")
+    (rows,) = response.context["inline_admin_formsets"]
+    for row in rows.formset.initial_forms:
+        assert set(COLUMNS[Backend.part_kind]) <= set(row.fields)
 
 
 def test_every_page_comes_from_this_host_alone(client, pages):
