@@ -152,8 +152,8 @@ class Sticky(Part):
     """Keep a client on its backend by a signed cookie (HAProxy `cookie insert indirect`).
 
     `cookie` empty: "proxysite_" and the pool's name, so that two pools on one host do not
-    overwrite each other's. `ttl_s` 0 is a session cookie. `while_draining`: clients that hold the cookie may
-    stay on a draining backend.
+    overwrite each other's. `ttl_s` 0 is a session cookie. `while_draining`: clients that
+    hold the cookie may stay on a draining backend.
     """
 
     mode: StickyMode = StickyMode.OFF
