@@ -73,6 +73,7 @@ class Connection:
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self._sock = sock
+        self._tls = isinstance(sock, ssl.SSLSocket)
         self._watch = Watch(idle_s=0, deadline=None, client=None)
         self._parser = ResponseParser(b"")
         self.reused = False
@@ -152,6 +153,8 @@ class Connection:
                 on_interim(parser.interim.pop(0))
             if parser.head is not None:
                 return parser.head
+            if not self._tls:  # nothing is there yet; of TLS there may be, decrypted
+                self._watch.wait(self._sock, select.POLLIN)
             self._receive()
 
     def read_body(self) -> bytes:
