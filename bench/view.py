@@ -2,7 +2,9 @@
 
 All three run under gunicorn with the same settings, on core 0; the load (wrk) and the
 backend run on core 1. Rounds alternate, so that a slow minute of the machine meets each
-alike; the table has the median of the rounds and its ratio to plain django-revproxy.
+alike; the table has the median of the rounds and its ratio to plain django-revproxy. Beside
+the rate stands the processor time that the server took for each request, which tells the
+same on a machine that has other things to do.
 
     python -m bench.view [--rounds 5] [--seconds 4] [--json] [--write]
 
@@ -25,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,6 +41,28 @@ PROJECTS = {
 }
 CONNECTIONS = 16
 START_S = 30.0
+
+
+@dataclass(frozen=True)
+class Round:
+    """`cpu_us`: processor time of the server's workers for each request."""
+
+    rate: float
+    cpu_us: float
+
+
+@dataclass(frozen=True)
+class Served:
+    url: str
+    pid: int
+
+    def cpu_s(self) -> float:
+        """Processor time that the workers have had so far (proc(5): utime, stime)."""
+        ticks = 0
+        for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def pinned(core: int, *command: str) -> list[str]:
@@ -68,8 +93,8 @@ def backend() -> Iterator[str]:
 
 
 @contextmanager
-def served(module: str, upstream: str, folder: Path) -> Iterator[str]:
-    """A project under gunicorn; its URL, once it answers 200."""
+def served(module: str, upstream: str, folder: Path) -> Iterator[Served]:
+    """A project under gunicorn, once it answers 200."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     environment = {
@@ -87,9 +112,9 @@ def served(module: str, upstream: str, folder: Path) -> Iterator[str]:
         *("--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"),
         *("--workers", "1", "--threads", "8", "--log-level", "error", "--no-control-socket"),
     )
-    with running(command, environment):
+    with running(command, environment) as process:
         _wait(port)
-        yield f"http://127.0.0.1:{port}/some/path?a=1&b=2"
+        yield Served(f"http://127.0.0.1:{port}/some/path?a=1&b=2", process.pid)
 
 
 def _wait(port: int) -> None:
@@ -106,50 +131,60 @@ def _wait(port: int) -> None:
     raise SystemExit(f"what should answer on port {port} does not: see its output above")
 
 
-def measure(url: str, seconds: int) -> float:
-    """Requests a second; an answer other than 200 ends the benchmark."""
+def measure(server: Served, seconds: int) -> Round:
+    """One round; an answer other than 200 ends the benchmark."""
+    before = server.cpu_s()
     done = subprocess.run(
-        pinned(1, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", url),
+        pinned(1, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", server.url),
         capture_output=True,
         text=True,
         check=True,
     )
     if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
-        raise SystemExit(f"{url} fails under load:\n{done.stdout}")
-    found = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
-    assert found
-    return float(found[1])
+        raise SystemExit(f"{server.url} fails under load:\n{done.stdout}")
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
+    count = re.search(r"(\d+) requests in", done.stdout)
+    assert rate
+    assert count
+    cpu_s = server.cpu_s() - before
+    return Round(float(rate[1]), cpu_s / int(count[1]) * 1e6)
 
 
-def run(rounds: int, seconds: int) -> dict[str, list[float]]:
-    """Requests a second of each project, by round."""
-    results: dict[str, list[float]] = {name: [] for name in PROJECTS}
+def run(rounds: int, seconds: int) -> dict[str, list[Round]]:
+    """The rounds of each project."""
+    results: dict[str, list[Round]] = {name: [] for name in PROJECTS}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = stack.enter_context(backend())
-        urls = {
+        servers = {
             name: stack.enter_context(served(module, upstream, folder))
             for name, module in PROJECTS.items()
         }
-        for url in urls.values():
-            measure(url, 1)  # warm
+        for server in servers.values():
+            measure(server, 1)  # warm
         for _ in range(rounds):
-            for name, url in urls.items():
-                results[name].append(measure(url, seconds))
+            for name, server in servers.items():
+                results[name].append(measure(server, seconds))
     return results
 
 
-def table(results: dict[str, list[float]]) -> str:
-    baseline = statistics.median(results[BASELINE])
-    lines = ["| under gunicorn gthread | requests/s | ratio | rounds |", "|---|--:|--:|---|"]
+def table(results: dict[str, list[Round]]) -> str:
+    rates = {name: statistics.median(r.rate for r in found) for name, found in results.items()}
+    cpu = {name: statistics.median(r.cpu_us for r in found) for name, found in results.items()}
+    lines = [
+        "| under gunicorn gthread | requests/s | ratio | CPU µs/request | ratio | rounds |",
+        "|---|--:|--:|--:|--:|---|",
+    ]
     for name, found in results.items():
-        median = statistics.median(found)
-        each = ", ".join(f"{value:,.0f}" for value in found)
-        lines.append(f"| {name} | {median:,.0f} | {median / baseline:.2f} | {each} |")
+        each = ", ".join(f"{one.rate:,.0f}" for one in found)
+        lines.append(
+            f"| {name} | {rates[name]:,.0f} | {rates[name] / rates[BASELINE]:.2f} "
+            f"| {cpu[name]:,.0f} | {cpu[BASELINE] / cpu[name]:.2f} | {each} |"
+        )
     return "\n".join(lines)
 
 
-def report(results: dict[str, list[float]], rounds: int, seconds: int) -> str:
+def report(results: dict[str, list[Round]], rounds: int, seconds: int) -> str:
     names = ("django", "django-revproxy", "urllib3", "flask", "requests", "gunicorn")
     versions = ", ".join(f"{name} {version(name)}" for name in names)
     return f"""# The view, compared
@@ -175,7 +210,11 @@ def main() -> None:
         if not shutil.which(program):
             raise SystemExit(f"{program} is needed for this benchmark: install it")
     results = run(options.rounds, options.seconds)
-    print(json.dumps(results, indent=2) if options.json else table(results))
+    if options.json:
+        plain = {name: [asdict(one) for one in found] for name, found in results.items()}
+        print(json.dumps(plain, indent=2))
+    else:
+        print(table(results))
     if options.write:
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(report(results, options.rounds, options.seconds))
