@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.options import InlineModelAdmin
 from django.db.models import Field, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -19,6 +20,10 @@ from pools.admin.sentences import listed
 from pools.core.document import RetryOn
 from pools.models import Backend, Pool
 from pools.models.parts import choices
+
+# With more backends than this a pool leads to their list instead. Each takes ten fields
+# of the form, and Django takes 1000 (DATA_UPLOAD_MAX_NUMBER_FIELDS).
+INLINE_MOST = 50
 
 # Texts, by the lines that they take as a rule.
 _ROWS = {"probe_text": 2, "tls_ca": 6}
@@ -76,6 +81,7 @@ class PoolAdmin(PublishingAdmin[Pool]):
     list_filter = ("policy",)
     search_fields = ("name", "backends__host")
     inlines = (BackendInline,)
+    readonly_fields = ("in_list",)
     fieldsets = (
         (None, {"fields": (("name", "policy"),)}),
         (
@@ -159,6 +165,32 @@ class PoolAdmin(PublishingAdmin[Pool]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Pool]:
         pools = super().get_queryset(request).select_related("schedule")
         return pools.prefetch_related("backends__health", "routes")
+
+    def get_inlines(
+        self, request: HttpRequest, obj: Pool | None
+    ) -> tuple[type[InlineModelAdmin[Any, Any]], ...]:
+        return (BackendInline,) if self._has_rows(request, obj) else ()
+
+    def get_fieldsets(self, request: HttpRequest, obj: Pool | None = None) -> Any:
+        first, *rest = super().get_fieldsets(request, obj)
+        if self._has_rows(request, obj):
+            return [first, *rest]
+        return [first, ("Backends", {"fields": ("in_list",)}), *rest]
+
+    def _has_rows(self, request: HttpRequest, obj: Pool | None) -> bool:
+        """Whether the backends are rows of the form; what came back was told when it left."""
+        if request.method == "POST":
+            return "backends-TOTAL_FORMS" in request.POST
+        return obj is None or len(obj.backends.all()) <= INLINE_MOST
+
+    @admin.display(description="backends")
+    def in_list(self, pool: Pool) -> SafeString:
+        return format_html(
+            '{} <a class="pools-link" href="{}?pool__id__exact={}">Edit them in their list</a>',
+            health.tally(pool.backends.all()),
+            reverse("admin:pools_backend_changelist"),
+            pool.pk,
+        )
 
     def formfield_for_dbfield(
         self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any

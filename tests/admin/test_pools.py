@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from pools.admin.pool import INLINE_MOST
 from pools.control import compile
 from pools.core import codec, document
 from pools.models import Backend, HealthEvent, Pool, Revision, Route
@@ -240,6 +241,30 @@ def test_a_deletion_of_many_is_one_revision(client, web):
     assert not Pool.objects.exists()
     assert Revision.objects.count() == 2
     assert Revision.objects.latest().why == "Deleted pool spare and pool web"
+
+
+def test_a_pool_of_many_backends_leads_to_their_list(client, web):
+    for number in range(INLINE_MOST):
+        Backend.objects.create(pool=web, host="10.0.0.9", port=1000 + number)
+    page = client.get(f"/admin/pools/pool/{web.pk}/change/").content.decode()
+    link = f"/admin/pools/backend/?pool__id__exact={web.pk}"
+    assert link in page
+    assert client.get(link).context["cl"].result_count == INLINE_MOST + 2
+    before = compile.document().pools[1].backends
+    assert browser.send(client, f"pool/{web.pk}/change/", policy="random").status_code == 302
+    assert compile.document().pools[1].policy == "random"
+    assert compile.document().pools[1].backends == before
+
+
+def test_rows_that_were_sent_are_saved_though_backends_became_many(client, web):
+    values = browser.form(client, f"pool/{web.pk}/change/")
+    for number in range(INLINE_MOST):
+        Backend.objects.create(pool=web, host="10.0.0.9", port=1000 + number)
+    sent = client.post(
+        f"/admin/pools/pool/{web.pk}/change/", {**values, "backends-0-weight": "7"}
+    )
+    assert sent.status_code == 302
+    assert Backend.objects.get(pool=web, host="10.0.0.1").weight == 7
 
 
 def test_more_pools_cost_the_list_no_more_queries(client, web):
