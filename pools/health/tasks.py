@@ -21,14 +21,14 @@ _away: set[str] = set()  # what the database's absence was already said about
 @shared_task(name="pools.probe")
 def probe() -> None:
     """Each second: probe what is due."""
-    with _said_once("probes pause"):
+    with _said_once("probing"):
         rounds.run_due(timezone.now())
 
 
 @shared_task(name="pools.publish")
 def publish_pending() -> None:
     """Every few seconds: publish what was changed past `publish.change`."""
-    with _said_once("publishing pauses"):
+    with _said_once("publishing"):
         publish.publish_pending()
 
 
@@ -39,9 +39,10 @@ def _said_once(what: str) -> Iterator[None]:
         yield
     except (InterfaceError, OperationalError) as error:
         if what not in _away:
-            logger.warning("the database is away, %s: %s", what, str(error).splitlines()[0])
+            reason = str(error).splitlines()[0]
+            logger.warning("%s pauses, the database is away: %s", what, reason)
         _away.add(what)
     else:
         if what in _away:
-            logger.info("the database is back")
+            logger.info("%s goes on, the database is back", what)
         _away.discard(what)
