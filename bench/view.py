@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -209,6 +210,8 @@ def main() -> None:
     for program in ("wrk", "taskset"):
         if not shutil.which(program):
             raise SystemExit(f"{program} is needed for this benchmark: install it")
+    if not find_spec("flask"):
+        raise SystemExit("flask is needed: pip install -r requirements-bench.txt")
     results = run(options.rounds, options.seconds)
     if options.json:
         plain = {name: [asdict(one) for one in found] for name, found in results.items()}
