@@ -3,6 +3,8 @@ listen, and how many workers and threads."""
 
 import os
 
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxysite.settings")
+
 from django.conf import settings
 
 wsgi_app = "proxysite.wsgi:application"
