@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 LASTING_S = 10.0  # a start that lasts so long is a good one: delays begin anew
 MAX_LINE_BYTES = 65_536
@@ -65,6 +65,7 @@ class Supervisor:
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _signals: int = 0
     _draining: bool = False
+    _handlers_before: dict[signal.Signals, Any] = field(default_factory=dict)
     _wake: tuple[socket.socket, socket.socket] = field(default_factory=socket.socketpair)
     _width: int = len(OWN_NAME)
 
@@ -73,17 +74,18 @@ class Supervisor:
             end.setblocking(False)
         self._selector.register(self._wake[0], selectors.EVENT_READ)
         signal.set_wakeup_fd(self._wake[1].fileno(), warn_on_full_buffer=False)
-        for number in STOP_SIGNALS:
-            signal.signal(number, self._told_to_stop)
+        handlers = dict.fromkeys(STOP_SIGNALS, self._told_to_stop)
         # Ignored by default; with a handler it interrupts the wait.
-        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        handlers[signal.SIGCHLD] = lambda number, frame: None
+        for number, handler in handlers.items():
+            self._handlers_before[number] = signal.signal(number, handler)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self._kill(self._children)
         signal.set_wakeup_fd(-1)
-        for number in (*STOP_SIGNALS, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in self._handlers_before.items():
+            signal.signal(number, handler)
         self._selector.close()
         for end in self._wake:
             end.close()
@@ -107,9 +109,9 @@ class Supervisor:
                 return child.process.pid
         return None
 
-    def say(self, text: str, *, name: str = OWN_NAME) -> None:
+    def say(self, text: str) -> None:
         """A line for the operator."""
-        self._write(name, text.encode())
+        self._write(OWN_NAME, text.encode())
 
     def run(self) -> None:
         """Look after the children until told to stop."""
@@ -124,8 +126,9 @@ class Supervisor:
         told = self._signals
         for stage in sorted({child.program.stage for child in self._children}):
             ending = [child for child in self._children if child.program.stage == stage]
-            for child in self._running(ending):
-                child.process.terminate()  # type: ignore[union-attr]
+            for child in ending:
+                if child.process:
+                    child.process.terminate()
             until = time.monotonic() + max(child.program.stop_within_s for child in ending)
             while self._running(ending) and self._signals == told:
                 if (left := until - time.monotonic()) <= 0:
