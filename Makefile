@@ -25,8 +25,10 @@ check: .venv/dev.stamp ## style, types, layers, migrations, settings, compose fi
 	$(BIN)/python -m pip check
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec $(COMPOSE)
 
-bench: .venv/dev.stamp ## measure; see bench/
-	$(BIN)/python -m bench $(ARGS)
+bench: .venv/dev.stamp ## measure, and keep the tables in bench/results; wants wrk
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	$(BIN)/python bench/match.py --write
+	$(BIN)/python -m bench.view --write
 
 pins: .venv/dev.stamp ## write requirements*.txt anew from pyproject.toml
 	$(PIN) -o requirements.txt

@@ -18,6 +18,9 @@ from pools.wsgi.view import PoolProxyView
 from tests.conformance.backends import OK, Backend
 from tests.core.build import pool, snapshot
 
+# An answer that is closed makes Django look at its connection, if an earlier test left one.
+pytestmark = pytest.mark.django_db
+
 DJANGO = HttpResponse("Django's")
 
 
