@@ -30,7 +30,9 @@ class Problem:
             if isinstance(step, int):
                 text += f"[{step}]"
             else:
-                text += f".{step}" if text else step
+                # A name of the user's own may hold a line break; a problem is one line.
+                name = step if step.isprintable() else repr(step)
+                text += f".{name}" if text else name
         return text
 
     def __str__(self) -> str:

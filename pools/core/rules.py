@@ -70,11 +70,11 @@ def route_problems(route: Route, at: Path = ()) -> Iterator[Problem]:
             (*at, "prefix_replacement"), "prefix_mode replace needs the prefix to send instead"
         )
     for index, condition in enumerate(route.conditions):
+        path = (*at, "conditions", index, "value")
         if _wants_value(condition) and not condition.value:
-            yield Problem(
-                (*at, "conditions", index, "value"),
-                f"match {condition.match} needs a value to compare with",
-            )
+            yield Problem(path, f"match {condition.match} needs a value to compare with")
+        elif condition.value and not _wants_value(condition):
+            yield Problem(path, f"match {condition.match} compares with no value: remove it")
 
 
 def _wants_value(condition: Condition) -> bool:

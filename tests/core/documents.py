@@ -41,8 +41,10 @@ EDITS = st.builds(
 CONDITIONS = st.builds(
     d.Condition,
     header=HEADERS,
-    match=st.sampled_from(d.Match),
+    match=st.sampled_from([d.Match.EQUALS, d.Match.PREFIX, d.Match.CONTAINS]),
     value=VALUES.filter(bool),
+) | st.builds(
+    d.Condition, header=HEADERS, match=st.sampled_from([d.Match.PRESENT, d.Match.ABSENT])
 )
 BACKENDS = st.builds(
     d.Backend,

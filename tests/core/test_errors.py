@@ -10,6 +10,7 @@ from pools.core.errors import DocumentError, NoBackendAvailable, PoolsError, Pro
         (("pools",), "pools"),
         (("pools", 2, "backends", 0, "port"), "pools[2].backends[0].port"),
         ((0, "port"), "[0].port"),
+        (("pools", 0, "a\nb"), "pools[0].'a\\nb'"),
     ],
 )
 def test_a_path_is_written_as_people_write_it(path, where):

@@ -107,4 +107,8 @@ def test_a_comparison_needs_a_value(match):
 
 @pytest.mark.parametrize("match", ["present", "absent"])
 def test_presence_needs_none(match):
-    assert not wrong([pool()], [route(conditions=[{"header": "x-a", "match": match}])])
+    condition = {"header": "x-a", "match": match}
+    assert not wrong([pool()], [route(conditions=[condition])])
+    assert wrong([pool()], [route(conditions=[{**condition, "value": "1"}])]) == {
+        "routes[0].conditions[0].value": f"match {match} compares with no value: remove it"
+    }
