@@ -33,6 +33,7 @@ bench: .venv/dev.stamp ## measure, and keep the tables in bench/results; wants w
 pins: .venv/dev.stamp ## write requirements*.txt anew from pyproject.toml
 	$(PIN) -o requirements.txt
 	$(PIN) --group dev -o requirements-dev.txt
+	$(PIN) --group bench -o requirements-bench.txt
 
 PIN = $(BIN)/uv pip compile --universal --quiet --upgrade --python-version 3.11 \
 	--no-emit-index-url --no-header --no-annotate pyproject.toml
