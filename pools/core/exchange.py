@@ -126,6 +126,7 @@ class Exchange:
         """The attempt failed: report it. True: acquire again, for another attempt."""
         if self._lease is None:
             return False
+        self._free = False
         if not self._stale(failure):
             reason = RetryOn(failure.kind.value)
             again = self._judge(reason, failure.bytes_sent, failure.replayable)

@@ -332,3 +332,14 @@ def test_a_pool_that_is_not_sticky_sets_no_cookie():
 def test_there_is_no_cookie_without_a_backend():
     exchange = Bench(pool(1, sticky={"mode": "cookie"})).begin()
     assert exchange.sticky_cookie(https=True) is None
+
+
+def test_a_second_report_on_an_attempt_takes_the_free_try_back():
+    bench = Bench(pool(2))
+    with bench.begin() as exchange:
+        first = exchange.acquire()
+        stale = failure(FailureKind.ERROR, bytes_sent=True, replayable=True, reused=True)
+        assert exchange.fail(stale)
+        assert exchange.fail(failure(FailureKind.CONNECT, bytes_sent=False, replayable=True))
+        second = exchange.acquire()
+        assert second.backend is not first.backend and not second.fresh
