@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from pools.control.verdicts import health_map
@@ -29,7 +30,12 @@ def answers(monkeypatch):
     def probe(pool, backend):
         asked.append(backend.port)
         answer = found.get(backend.port, UP)
-        return answer() if callable(answer) else answer
+        if not callable(answer):
+            return answer
+        try:
+            return answer()
+        finally:
+            connection.close()  # of the thread that probes; the others go on
 
     monkeypatch.setattr(rounds.probes, "probe", probe)
     found["asked"] = asked
