@@ -45,6 +45,9 @@ class Plane(Protocol):
     def start(self, document: Document, folder: Path) -> tuple[str, int]:
         """Serves the document; returns the address once it answers."""
 
+    def restart_without_database(self) -> tuple[str, int]:
+        """Ends the processes, takes their database away and starts them again."""
+
     def stop(self) -> None: ...
 
 
@@ -55,7 +58,8 @@ class WsgiPlane:
     project = "proxysite"  # the package with `settings` and `wsgi`
 
     def start(self, document: Document, folder: Path) -> tuple[str, int]:
-        environment = {
+        self._folder = folder
+        self._environment = {
             **os.environ,
             "DATA_DIR": str(folder / "data"),
             "DATABASE_URL": "",
@@ -70,17 +74,27 @@ class WsgiPlane:
             [sys.executable, "-m", "tests.conformance.publish", str(file)],
             check=True,
             cwd=ROOT,
-            env=environment,
+            env=self._environment,
         )
+        return self._serve()
+
+    def restart_without_database(self) -> tuple[str, int]:
+        self.stop()
+        for file in (self._folder / "data").glob("*.sqlite3*"):
+            file.unlink()
+        (self._folder / "data" / "proxysite.sqlite3").mkdir()  # nor can a new one be made
+        return self._serve()
+
+    def _serve(self) -> tuple[str, int]:
         listener = socket.create_server(("127.0.0.1", 0))
         address: tuple[str, int] = listener.getsockname()
-        self.log = folder / "server.log"
+        self.log = self._folder / "server.log"
         command = self.command(listener)
         with listener, self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *command],
                 cwd=ROOT,
-                env=environment,
+                env=self._environment,
                 pass_fds=[fd for fd in [listener.fileno()] if fd >= 0],
                 stderr=log,
                 stdout=log,

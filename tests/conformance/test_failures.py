@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from tests.conformance.backends import OK, Conversation
-from tests.conformance.client import PATIENCE_S
+from tests.conformance.client import PATIENCE_S, Client
 
 BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy"
 
@@ -361,3 +361,17 @@ def test_sticky_client_stays(site, get):
         response = get("/", f"Cookie: mine=1; {name}", host="sticky.test")
         assert response.one("Set-Cookie") is None
         assert first.got().one("Cookie") == b"mine=1"
+
+
+@pytest.mark.rule("F8")
+def test_traffic_goes_on_without_the_database(plane, site, tmp_path):
+    """With what was published last: the hardest moment is a start."""
+    own = type(plane)()
+    own.start(site.document(), tmp_path)
+    try:
+        client = Client(own.restart_without_database(), "127.0.0.1")
+        client.send(b"GET / HTTP/1.1\r\nHost: pair.test\r\n\r\n")
+        assert client.response().status == 200
+        client.sock.close()
+    finally:
+        own.stop()
