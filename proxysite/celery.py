@@ -5,6 +5,7 @@ before they can pile up where no worker runs.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,17 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxysite.settings")
 
 from django.conf import settings
 
+from pools.schedule import SCHEDULE
+
 
 def _broker() -> dict[str, Any]:
     """Redis where there is one, or else files in the data folder."""
-    if settings.POOLS_REDIS_URL:
-        return {"broker_url": settings.POOLS_REDIS_URL}
+    if url := settings.POOLS_REDIS_URL:
+        if url.startswith("unix:"):
+            # kombu's own words for what redis-py, which wakes processes, calls unix and db.
+            url = re.sub(r"(?<=[?&])db=", "virtual_host=", url)
+            url = "redis+socket" + url.removeprefix("unix")
+        return {"broker_url": url}
     messages, control = settings.BROKER_DIR / "messages", settings.BROKER_DIR / "control"
     for path in (messages, control):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -52,12 +59,9 @@ app.conf.update(
     # Kept in memory: an entry that is due each second has nothing to remember, and
     # a schedule file would be one more thing that a kill can break.
     beat_scheduler="celery.beat.Scheduler",
-    beat_schedule={
-        "probe": {"task": "pools.probe", "schedule": 1.0, "options": {"expires": 2.0}},
-        "publish": {"task": "pools.publish", "schedule": 5.0, "options": {"expires": 5.0}},
-    },
+    beat_schedule=SCHEDULE,
 )
-app.autodiscover_tasks(["pools.health"])
+app.autodiscover_tasks(["pools"])
 
 
 @signals.setup_logging.connect

@@ -11,13 +11,17 @@ import logging
 import os
 import secrets
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dj_database_url
 from environs import Env, EnvError, ValidationError
+
+from pools.core import fields
 
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
@@ -31,13 +35,25 @@ SQLITE_OPTIONS = {
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
 }
 
-# A database that swallows packets must not hold anything up for the system's minutes.
-POSTGRES_OPTIONS = {"connect_timeout": 5}
+# A database that swallows packets must not hold anything up for the system's minutes:
+# neither where a connection is made, nor on one that waits for an answer (keepalives) or
+# for what it sent to be acknowledged (the user time-out).
+POSTGRES_OPTIONS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # milliseconds
+}
+
+# Without hard links the key's file is empty while another process writes it.
+KEY_WRITTEN_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """`secret_key` and `redis_url` may be empty: not given."""
+    """`secret_key`, `redis_url` and `admin_host` may be empty: not given. `admin_host` is
+    canonical: lower case, IDNA, IPv6 without brackets."""
 
     data_dir: Path
     database: dict[str, Any]
@@ -62,7 +78,7 @@ def read(base_dir: Path) -> Environment:
         redis_url=env.str("REDIS_URL", "", validate=_redis_url),
         secret_key=env.str("SECRET_KEY", ""),
         allowed_hosts=env.list("ALLOWED_HOSTS", []),
-        admin_host=env.str("ADMIN_HOST", ""),
+        admin_host=_host("ADMIN_HOST", env.str("ADMIN_HOST", "")),
         csrf_trusted_origins=env.list("CSRF_TRUSTED_ORIGINS", [], validate=_origins),
         trusted_proxies=env.list("TRUSTED_PROXIES", [], validate=_networks),
         secure_cookies=env.bool("SECURE_COOKIES", False),
@@ -75,22 +91,41 @@ def secret_key(data_dir: Path) -> str:
     """The key kept in the data folder, made by whoever asks first.
 
     The file appears whole or not at all: it is written beside its place and then linked,
-    which fails where another process was faster, so that all use the same one.
+    which fails where another process was faster, so that all use the same one. On a file
+    system without hard links it is made in its place, and others wait for its text.
     """
     path = data_dir / "secret_key"
     with suppress(FileNotFoundError):
-        return path.read_text()
+        return _kept(path)
     descriptor, name = tempfile.mkstemp(dir=data_dir)  # O_EXCL, 0600
     try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(50))
-            file.flush()
-            os.fsync(file.fileno())
+        _write_key(descriptor)
         with suppress(FileExistsError):
-            os.link(name, path)
+            try:
+                os.link(name, path)
+            except FileExistsError:
+                raise
+            except OSError:  # FAT, SMB and others have no links
+                _write_key(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     finally:
         os.unlink(name)
-    return path.read_text()
+    return _kept(path)
+
+
+def _write_key(descriptor: int) -> None:
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(50))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _kept(path: Path) -> str:
+    until = time.monotonic() + KEY_WRITTEN_WITHIN_S
+    while not (key := path.read_text()):
+        if time.monotonic() > until:
+            raise EnvError(f"{path} is empty: remove it, and another is made")
+        time.sleep(0.01)
+    return key
 
 
 def _data_dir(path: Path) -> Path:
@@ -117,14 +152,39 @@ def _database(env: Env, data_dir: Path) -> dict[str, Any]:
             "DATABASE_URL cannot be read: use postgres://user:password@host:5432/name or "
             "sqlite:////folder/file, with special characters percent-encoded"
         ) from None
+    if found["NAME"] == ":memory:":
+        raise EnvError(
+            "DATABASE_URL is of a database in memory, which processes cannot share: use "
+            "sqlite:////folder/file"
+        )
+    if not found["NAME"] and "service" not in found.get("OPTIONS", {}):
+        raise EnvError(
+            "DATABASE_URL names no database: use postgres://user:password@host:5432/name"
+        )
     own = SQLITE_OPTIONS if "sqlite" in found["ENGINE"] else POSTGRES_OPTIONS
     found["OPTIONS"] = {**own, **found.get("OPTIONS", {})}
     return found
 
 
 def _redis_url(value: str) -> None:
-    if value and value.partition("://")[0] not in REDIS_SCHEMES:
-        raise ValidationError("use redis://host:6379/0, rediss:// or unix://")
+    if not value:
+        return
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # raises where it is no number
+        if parts.scheme not in REDIS_SCHEMES or (parts.scheme == "unix" and not parts.path):
+            raise ValueError
+    except ValueError:  # its own message may quote the password
+        raise ValidationError(
+            "use redis://host:6379/0, rediss:// or unix:///folder/socket"
+        ) from None
+
+
+def _host(name: str, value: str) -> str:
+    try:
+        return value and fields.backend_host(value)
+    except ValueError as error:
+        raise EnvError(f"{name}: {error}") from None
 
 
 def _origins(values: list[str]) -> None:

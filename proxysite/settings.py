@@ -73,7 +73,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # health checks from within.
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *_env.allowed_hosts]
 if _env.admin_host:
-    ALLOWED_HOSTS.append(_env.admin_host)
+    ALLOWED_HOSTS.append(f"[{_env.admin_host}]" if ":" in _env.admin_host else _env.admin_host)
 CSRF_TRUSTED_ORIGINS = _env.csrf_trusted_origins
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -91,6 +91,9 @@ AUTH_PASSWORD_VALIDATORS = [
 SESSION_COOKIE_NAME = "proxysite_sessionid"
 CSRF_COOKIE_NAME = "proxysite_csrftoken"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _env.secure_cookies
+# What the admin says of a change would otherwise travel to backends, in a cookie that
+# anyone can read.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 UNFOLD = theme.UNFOLD
 

@@ -82,13 +82,15 @@ def _running(
 
 
 @contextmanager
-def redis_server(*, port: int | None = None) -> Iterator[str]:
+def redis_server(*, port: int | None = None, unix_socket: Path | None = None) -> Iterator[str]:
     """A Redis that keeps nothing; gives its URL."""
     server, port = program("redis-server"), port or free_port()
     url = f"redis://127.0.0.1:{port}/0"
     with tempfile.TemporaryDirectory(prefix="proxysite-redis-") as folder:
         argv = [server, "--bind", "127.0.0.1", "--port", str(port), "--dir", folder]
         argv += ["--save", "", "--appendonly", "no"]
+        if unix_socket:
+            argv += ["--unixsocket", str(unix_socket)]
         with _running(argv, Path(folder, "log")), redis.Redis.from_url(url) as client:
             eventually(lambda: _answers(client.ping, redis.ConnectionError), saying="redis")
             yield url

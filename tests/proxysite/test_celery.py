@@ -8,6 +8,8 @@ import textwrap
 from contextlib import contextmanager
 from pathlib import Path
 
+import redis
+
 from pools.serve import plan
 from proxysite.celery import app
 from tests import services
@@ -55,6 +57,24 @@ def test_the_file_broker_has_one_folder_for_both_directions(tmp_path):
     assert options["data_folder_in"] == options["data_folder_out"]
     assert Path(options["data_folder_in"]).is_relative_to(tmp_path)
     assert Path(options["control_folder"]).is_dir()
+
+
+def test_ticks_go_through_a_unix_socket(tmp_path):
+    place = tmp_path / "redis"
+    url = f"unix://{place}?db=2"
+    worker, beat = plan.celery()
+    with (
+        services.redis_server(unix_socket=place) as server,
+        running(worker, tmp_path, REDIS_URL=url),
+        running(beat, tmp_path, REDIS_URL=url),
+    ):
+        eventually(
+            (tmp_path / "worker.alive").exists,
+            within_s=60,
+            saying="a tick; the worker said: " + (tmp_path / "worker.log").read_text(),
+        )
+        with redis.Redis.from_url(server.replace("/0", "/2")) as client:
+            assert client.keys()  # in the database that was named
 
 
 def test_redis_may_go_away_and_come_back(tmp_path):

@@ -1,9 +1,13 @@
+import errno
 import os
+import socket
 import stat
 import subprocess
 import sys
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 from environs import EnvError
 
@@ -36,7 +40,49 @@ def test_the_data_folder_is_its_users_alone(read):
 def test_postgres_gets_no_options_of_sqlite(read):
     found = read(DATABASE_URL="postgres://a:b@db:5433/site?sslmode=require").database
     assert (found["HOST"], found["PORT"], found["NAME"]) == ("db", 5433, "site")
-    assert found["OPTIONS"] == {"connect_timeout": 5, "sslmode": "require"}
+    assert found["OPTIONS"] == {**environment.POSTGRES_OPTIONS, "sslmode": "require"}
+
+
+def test_no_answer_of_postgres_is_waited_for_as_long_as_the_system_would(postgres_url, read):
+    found = read(DATABASE_URL=postgres_url).database
+    with (
+        psycopg.connect(postgres_url, **found["OPTIONS"]) as connection,
+        socket.socket(fileno=os.dup(connection.fileno())) as sock,
+    ):
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= 10
+
+
+@pytest.mark.parametrize(
+    ("given", "canonical", "host"),
+    [
+        ("admin.example.com.", "admin.example.com", "admin.example.com"),
+        ("Admin.Example.com", "admin.example.com", "admin.example.com"),
+        ("münchen.example", "xn--mnchen-3ya.example", "xn--mnchen-3ya.example"),
+        ("[::1]", "::1", "[::1]:8000"),
+        ("2001:DB8::0:1", "2001:db8::1", "[2001:db8::1]"),
+    ],
+)
+def test_the_admin_is_reached_however_its_host_is_written(
+    read, given, canonical, host, tmp_path
+):
+    assert read(ADMIN_HOST=given).admin_host == canonical
+    code = """
+        import sys, django
+        django.setup()
+        from django.core.management import call_command
+        from django.test import Client
+        call_command("migrate", verbosity=0)
+        print(Client().get("/-/healthz", headers={"host": sys.argv[1]}).status_code)
+    """
+    asked = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), host],
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "proxysite.settings"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert asked.stdout == "200\n"
 
 
 @pytest.mark.parametrize(
@@ -45,6 +91,14 @@ def test_postgres_gets_no_options_of_sqlite(read):
         ("DATABASE_URL", "mysql://a:secret@db/site", "use postgres://"),
         ("DATABASE_URL", "postgres://a:secret@db:port/site", "use postgres://"),
         ("DATABASE_URL", "nonsense", "use postgres://"),
+        ("DATABASE_URL", "sqlite://", "in memory"),
+        ("DATABASE_URL", "sqlite://:memory:", "in memory"),
+        ("DATABASE_URL", "postgres://a:secret@db", "names no database"),
+        ("ADMIN_HOST", "a b", "not a host name"),
+        ("ADMIN_HOST", "https://admin.example.com", "without scheme"),
+        ("ADMIN_HOST", "10.0.0.256", "not an IP address"),
+        ("REDIS_URL", "redis://:secret@h:notaport/0", "redis://host:6379/0"),
+        ("REDIS_URL", "unix://", "unix:///folder/socket"),
         ("DATA_DIR", "/dev/null/data", "cannot be made"),
         ("DEBUG", "perhaps", "DEBUG"),
         ("SECURE_COOKIES", "2", "SECURE_COOKIES"),
@@ -62,23 +116,54 @@ def test_a_bad_value_is_named_in_one_line_without_secrets(read, name, value, sai
     assert "\n" not in text and "secret" not in text
 
 
-def test_a_bad_value_ends_the_start_with_one_line_and_status_2(tmp_path):
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("manage.py", "check"),
+        ("-m", "gunicorn", "--config", "python:proxysite.gunicorn"),
+        ("-m", "celery", "-A", "proxysite", "worker"),
+    ],
+    ids=["manage", "gunicorn", "celery"],
+)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DEBUG", "perhaps"),
+        ("ADMIN_HOST", "a b"),
+        ("REDIS_URL", "redis://h:notaport/0"),
+        ("DATABASE_URL", "sqlite://"),
+    ],
+)
+def test_a_bad_value_ends_any_start_with_one_line_and_status_2(command, name, value):
     ended = subprocess.run(
-        [sys.executable, "manage.py", "check"],
-        env={**os.environ, "DEBUG": "perhaps", "DJANGO_SETTINGS_MODULE": "proxysite.settings"},
+        [sys.executable, *command],
+        env={**os.environ, name: value, "DJANGO_SETTINGS_MODULE": "proxysite.settings"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert ended.returncode == 2
     assert len(ended.stderr.splitlines()) == 1
-    assert "DEBUG" in ended.stderr
+    assert name in ended.stderr
 
 
-def test_the_secret_key_is_made_once_whoever_asks_first(tmp_path):
+@pytest.mark.parametrize("links", [True, False])
+def test_the_secret_key_is_made_once_whoever_asks_first(tmp_path, monkeypatch, links):
+    def refuse(source, target):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
     with ThreadPoolExecutor(16) as pool:
         keys = set(pool.map(environment.secret_key, [tmp_path] * 64))
     assert len(keys) == 1
     assert len(keys.pop()) > 50
     (file,) = tmp_path.iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_an_empty_file_is_not_taken_for_a_key(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "KEY_WRITTEN_WITHIN_S", 0)
+    (tmp_path / "secret_key").touch()
+    with pytest.raises(EnvError, match="secret_key is empty: remove it"):
+        environment.secret_key(tmp_path)

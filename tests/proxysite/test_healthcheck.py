@@ -11,7 +11,8 @@ from tests import services
 
 class Site(BaseHTTPRequestHandler):
     def do_GET(self):
-        alive = self.path == "/-/healthz" and self.headers["Host"] == "admin.example.com"
+        self.server.hosts.append(self.headers["Host"])
+        alive = self.path == "/-/healthz"
         self.send_response(200 if alive else 404)
         self.end_headers()
 
@@ -19,14 +20,25 @@ class Site(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_web_process_that_answers_is_healthy(monkeypatch):
-    monkeypatch.setenv("ADMIN_HOST", "admin.example.com")
+@pytest.mark.parametrize(
+    ("admin_host", "asked"),
+    [
+        ("", "localhost:8000"),
+        ("Admin.example.com.", "admin.example.com:8000"),
+        ("münchen.example", "xn--mnchen-3ya.example:8000"),
+        ("::1", "[::1]:8000"),
+    ],
+)
+def test_a_web_process_that_answers_the_admins_host_is_healthy(monkeypatch, admin_host, asked):
+    monkeypatch.setenv("ADMIN_HOST", admin_host)
     with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
+        server.hosts = []
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         healthcheck.main("web", url=f"http://127.0.0.1:{server.server_address[1]}")
         server.shutdown()
         thread.join()
+    assert server.hosts == [asked]
 
 
 def test_a_web_process_that_does_not_answer_is_not():
