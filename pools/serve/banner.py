@@ -17,7 +17,7 @@ from pools import conf
 from pools.core.fields import host_port
 from pools.serve.demo import PREFIX
 from pools.serve.echo import HOST
-from pools.serve.preparing import ADMIN, Login
+from pools.serve.preparing import Login
 
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -31,7 +31,7 @@ class Backend:
     pid: int | None
 
 
-def show(address: tuple[Any, ...], *, login: Login | None, backends: Sequence[Backend]) -> None:
+def show(address: tuple[Any, ...], *, login: Login, backends: Sequence[Backend]) -> None:
     """Print it; the password appears here and nowhere else."""
     host, port = address[:2]
     base = f"http://{host_port(ANY_ADDRESS.get(host, host), port)}"
@@ -42,11 +42,13 @@ def show(address: tuple[Any, ...], *, login: Login | None, backends: Sequence[Ba
     table.add_column(overflow="fold")
     table.add_row("proxy", f"{base}/")
     table.add_row("admin", f"{admin}{reverse('admin:index')}")
-    if login:
+    if login.password:
         table.add_row("log in as", login.name)
         table.add_row("password", f"{login.password}   (shown this once)")
+    elif login.name:
+        table.add_row("password lost?", f"manage.py changepassword {login.name}")
     else:
-        table.add_row("password lost?", f"manage.py changepassword {ADMIN}")
+        table.add_row("no administrator", "manage.py createsuperuser")
     table.add_row("data", f"{settings.DATA_DIR}, {connection.vendor}, {_broker()}")
     for backend in backends:
         where = f"http://{HOST}:{backend.port}, process {backend.pid}"

@@ -10,9 +10,11 @@ import fcntl
 import os
 import secrets
 import shutil
+import signal
 import socket
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -37,10 +39,22 @@ class Refused(PoolsError):
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A user that was made up; the password is known here alone."""
+    """Who may log in. A password that was made up is known here alone; it is empty for
+    a user who was there already, and both are where no administrator is left."""
 
-    name: str
-    password: str
+    name: str = ""
+    password: str = ""
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends the process outright: Python's own handler has to wait until SQLite or
+    libpq come back, which takes as long as another process keeps a lock."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def lock(data_dir: Path) -> IO[str]:
@@ -91,14 +105,15 @@ def database() -> None:
         raise Refused(f"the database cannot be used: {reason} (see DATABASE_URL)") from None
 
 
-def first_user() -> Login | None:
-    """Where there is no user yet, an administrator with a made-up password."""
+def login() -> Login:
+    """An administrator; where there is no user yet, one with a made-up password."""
     users = get_user_model()._default_manager
     if users.exists():
-        return None
-    login = Login(ADMIN, secrets.token_urlsafe(12))
-    users.create_superuser(login.name, "", login.password)
-    return login
+        first = users.filter(is_superuser=True, is_active=True).order_by("pk").first()
+        return Login(first.get_username()) if first else Login()
+    made = Login(ADMIN, secrets.token_urlsafe(12))
+    users.create_superuser(made.name, "", made.password)
+    return made
 
 
 def forget_messages(folder: Path) -> None:

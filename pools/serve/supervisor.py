@@ -4,8 +4,8 @@ Rules:
 - One thread: it waits for output, for signals and for the time to start a child again.
 - A child that ends is started again, after a delay that doubles while starts don't last;
   one line says so.
-- The first SIGINT, SIGTERM or SIGHUP drains: stage by stage, children get SIGTERM and the time
-  to finish what they are at. A second one ends all at once.
+- While it runs, the first SIGINT, SIGTERM or SIGHUP drains: stage by stage, children get
+  SIGTERM and the time to finish what they are at. A second one ends all at once.
 - Children have process groups of their own, so that a terminal's Ctrl-C comes here
   alone, and a child is ended with what it started.
 """
@@ -57,7 +57,7 @@ class _Child:
 @dataclass(slots=True)
 class Supervisor:
     """Runs programs until it is told to stop. Use it as a context manager, in the main
-    thread; leaving it leaves no child behind."""
+    thread; leaving it leaves no child behind. Until `run` signals do what they did."""
 
     env: Mapping[str, str]
     output: BinaryIO = field(default_factory=lambda: sys.stdout.buffer)
@@ -73,19 +73,14 @@ class Supervisor:
         for end in self._wake:
             end.setblocking(False)
         self._selector.register(self._wake[0], selectors.EVENT_READ)
-        signal.set_wakeup_fd(self._wake[1].fileno(), warn_on_full_buffer=False)
-        handlers = dict.fromkeys(STOP_SIGNALS, self._told_to_stop)
-        # Ignored by default; with a handler it interrupts the wait.
-        handlers[signal.SIGCHLD] = lambda number, frame: None
-        for number, handler in handlers.items():
-            self._handlers_before[number] = signal.signal(number, handler)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self._kill(self._children)
-        signal.set_wakeup_fd(-1)
-        for number, handler in self._handlers_before.items():
-            signal.signal(number, handler)
+        if self._handlers_before:
+            signal.set_wakeup_fd(-1)
+            for number, handler in self._handlers_before.items():
+                signal.signal(number, handler)
         self._selector.close()
         for end in self._wake:
             end.close()
@@ -113,8 +108,18 @@ class Supervisor:
         """A line for the operator."""
         self._write(OWN_NAME, text.encode())
 
+    def heed_signals(self) -> None:
+        """From now on they tell to stop."""
+        signal.set_wakeup_fd(self._wake[1].fileno(), warn_on_full_buffer=False)
+        handlers = dict.fromkeys(STOP_SIGNALS, self._told_to_stop)
+        # Ignored by default; with a handler it interrupts the wait.
+        handlers[signal.SIGCHLD] = lambda number, frame: None
+        for number, handler in handlers.items():
+            self._handlers_before[number] = signal.signal(number, handler)
+
     def run(self) -> None:
         """Look after the children until told to stop."""
+        self.heed_signals()
         while not self.stopping:
             self._turn(self._next_start())
 

@@ -1,18 +1,40 @@
 """How serving starts, again and against odds: one line for each trouble, and status 2."""
 
+import os
+import signal
+import sqlite3
 import stat
+import subprocess
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 import yaml
 
 from tests import services
-from tests.serve.conftest import children
+from tests.serve.conftest import REPOSITORY, children
 from tests.services import eventually, gone
 
 
 @pytest.fixture(scope="module")
 def served(serving):
     return serving()
+
+
+def interrupted(manage, *, when):
+    """How `serve` ends, and what it said, when it is interrupted as soon as `when()` holds."""
+    argv = manage.argv(["serve", "--bind", "127.0.0.1:0"])
+    with subprocess.Popen(
+        argv,
+        env=manage.env,
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        eventually(lambda: when(process), within_s=30)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    return process.returncode, said.decode()
 
 
 def refused(manage, *args):
@@ -90,6 +112,28 @@ def test_a_database_url_that_cannot_be_read(manage):
     line = refused(manage)
     assert "DATABASE_URL" in line
     assert "secret" not in line
+
+
+def test_numbers_out_of_range(manage):
+    assert "--threads 0 is not a number of 1 to 1024" in refused(manage, "--threads", "0")
+    assert "--web-workers x is not a number" in refused(manage, "--web-workers", "x")
+
+
+def test_an_interrupt_ends_at_once_what_waits_for_a_locked_database(manage):
+    """The lock is held for as long as it takes: ending cannot be because it was given up."""
+    manage.env["DATABASE_URL"] = f"sqlite:///{manage.folder}/site.sqlite3?timeout=600"
+    manage.folder.mkdir()
+    with closing(sqlite3.connect(manage.folder / "site.sqlite3")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+
+        def waits(process):
+            """It has the database open: what comes next is the lock."""
+            files = Path(f"/proc/{process.pid}/fd").iterdir()
+            return any(os.path.realpath(file).endswith("site.sqlite3") for file in files)
+
+        status, said = interrupted(manage, when=waits)
+    assert status == -signal.SIGINT
+    assert said == ""
 
 
 def test_a_database_that_is_away(manage):

@@ -34,6 +34,7 @@ def supervisor():
     """In the main thread of the test, which takes its turns by itself."""
     before = signal.getsignal(signal.SIGINT)
     with Supervisor(env=ENV, output=Output()) as supervisor:
+        supervisor.heed_signals()
         yield supervisor
     assert signal.getsignal(signal.SIGINT) is before
 

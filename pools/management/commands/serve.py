@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,14 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--web-workers",
-            type=_count,
+            type=_number(parser, "--web-workers", highest=1024),
             default=1,
             metavar="N",
             help="web processes; each balances by itself; default %(default)s",
         )
         parser.add_argument(
             "--threads",
-            type=_count,
+            type=_number(parser, "--threads", highest=1024),
             default=32,
             metavar="N",
             help="requests that a web process serves at a time; default %(default)s",
@@ -46,7 +46,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--demo-port",
-            type=_port,
+            type=_number(parser, "--demo-port", highest=65_535),
             default=demos.FIRST_PORT,
             metavar="PORT",
             help="they get free ports from this one on; default %(default)s",
@@ -57,6 +57,8 @@ class Command(BaseCommand):
             self._serve(**options)
         except preparing.Refused as error:
             raise CommandError(str(error), returncode=2) from None
+        except KeyboardInterrupt:
+            raise CommandError("interrupted before it served", returncode=130) from None
 
     def _serve(
         self,
@@ -73,10 +75,12 @@ class Command(BaseCommand):
             preparing.listen(bind) as listener,
             Supervisor(env=plan.environment()) as supervisor,
         ):
-            preparing.database()
-            login = preparing.first_user()
-            preparing.forget_messages(settings.BROKER_DIR)
-            backends = self._start_demo(supervisor, demo_port) if demo else []
+            with preparing.interruptible():
+                preparing.database()
+                login = preparing.login()
+                preparing.forget_messages(settings.BROKER_DIR)
+                ports = demos.ports(demo_port) if demo else []
+            backends = self._start_demo(supervisor, ports)
             preparing.first_round(within_s=BEFORE_FIRST_REQUEST_S)
             connections.close_all()
             supervisor.start(
@@ -91,8 +95,7 @@ class Command(BaseCommand):
             listener.close()  # who connects now is refused, and may go elsewhere
             supervisor.drain()
 
-    def _start_demo(self, supervisor: Supervisor, first_port: int) -> list[banner.Backend]:
-        ports = demos.ports(first_port)
+    def _start_demo(self, supervisor: Supervisor, ports: Sequence[int]) -> list[banner.Backend]:
         programs = demos.programs(ports)
         supervisor.start(programs)
         demos.wait(ports, within_s=BEFORE_FIRST_REQUEST_S)
@@ -102,15 +105,12 @@ class Command(BaseCommand):
         ]
 
 
-def _count(text: str) -> int:
-    return _between(text, 1024)
+def _number(parser: CommandParser, option: str, *, highest: int) -> Callable[[str], int]:
+    """What reads the option's value: one line where argparse says how the command is used."""
 
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= highest):
+            parser.exit(2, f"{option} {text} is not a number of 1 to {highest}\n")
+        return int(text)
 
-def _port(text: str) -> int:
-    return _between(text, 65_535)
-
-
-def _between(text: str, highest: int) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= highest:
-        raise ArgumentTypeError(f"{text} is not a number of 1 to {highest}")
-    return int(text)
+    return read
