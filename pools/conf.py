@@ -80,6 +80,8 @@ class Conf:
     redis_url: Annotated[str, AfterValidator(_redis_url)] = ""
     poll_interval_s: Annotated[float, Strict(), _between(0, 60)] = 0.5
     probe_concurrency: Annotated[int, Strict(), _between(1, 256)] = 32
+    keep_revisions: Annotated[int, Strict(), _between(1, 1_000_000)] = 1000
+    keep_events: Annotated[int, Strict(), _between(1, 1_000_000)] = 200
 
 
 _HINTS = get_type_hints(Conf, include_extras=True)

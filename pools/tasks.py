@@ -1,4 +1,4 @@
-"""What beat asks of workers, by name; the work itself stands elsewhere."""
+"""What beat asks of workers (pools.schedule), by name; the work itself stands elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from pools.control import publish
+from pools.control import keep, publish
 from pools.health import rounds
 
 logger = logging.getLogger("pools.health")
@@ -27,9 +27,10 @@ def probe() -> None:
 
 @shared_task(name="pools.publish")
 def publish_pending() -> None:
-    """Every few seconds: publish what was changed past `publish.change`."""
+    """Every few seconds: publish what was changed past `publish.change`, and trim the past."""
     with _said_once("publishing"):
         publish.publish_pending()
+        keep.trim()
 
 
 @contextmanager

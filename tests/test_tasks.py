@@ -1,7 +1,9 @@
 import pytest
 from django.db import OperationalError
 
-from pools.health import tasks
+from pools import tasks
+from pools.control import publish
+from pools.models import Pool, Revision
 
 
 @pytest.mark.parametrize(
@@ -19,13 +21,24 @@ def test_a_database_that_is_away_is_told_once_and_when_it_is_back(
     def away(*args):
         raise OperationalError("connection refused\nIs the server running?")
 
-    monkeypatch.setattr(f"pools.health.tasks.{work}", away)
+    monkeypatch.setattr(tasks.keep, "trim", lambda: None)
+    monkeypatch.setattr(f"pools.tasks.{work}", away)
     task()
     task()
-    monkeypatch.setattr(f"pools.health.tasks.{work}", lambda *args: None)
+    monkeypatch.setattr(f"pools.tasks.{work}", lambda *args: None)
     task()
     task()
     assert caplog.messages == [
         f"{what} pauses, the database is away: connection refused",
         f"{what} goes on, the database is back",
     ]
+
+
+@pytest.mark.django_db
+def test_the_past_is_trimmed_with_each_publishing(settings):
+    settings.POOLS_KEEP_REVISIONS = 1
+    for name in ("a", "b"):
+        with publish.change(who="test"):
+            Pool.objects.create(name=name)
+    tasks.publish_pending()
+    assert [revision.number for revision in Revision.objects.all()] == [2]

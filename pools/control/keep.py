@@ -1,0 +1,47 @@
+"""How much of the past is kept: POOLS_KEEP_REVISIONS, and POOLS_KEEP_EVENTS of each backend.
+
+`trim` is called every few seconds and costs three small queries while nothing is new.
+"""
+
+from __future__ import annotations
+
+from django.db.models import Count
+
+from pools import conf
+from pools.models import HealthEvent, PublishedState, Revision
+
+_seen = 0  # the newest event when this process last looked
+
+
+def trim() -> None:
+    """Delete what is older than what is to be kept."""
+    now = conf.current()
+    _trim_revisions(now.keep_revisions)
+    _trim_events(now.keep_events)
+
+
+def _trim_revisions(keep: int) -> None:
+    """Numbers have no gaps, and the newest is the one in force."""
+    live = PublishedState.objects.filter(pk=PublishedState.KEY).values_list("revision")
+    (number,) = live.first() or (0,)
+    old = Revision.objects.filter(number__lte=number - keep)
+    if old.exists():  # a delete of nothing, too, would make SQLite's other writers wait
+        old.delete()
+
+
+def _trim_events(keep: int) -> None:
+    global _seen
+    newest = HealthEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    if newest == _seen:
+        return
+    fresh = HealthEvent.objects.filter(pk__gt=_seen) if _seen < newest else HealthEvent.objects
+    counts = (
+        HealthEvent.objects.order_by()
+        .filter(backend__in=fresh.order_by().values("backend"))
+        .values_list("backend")
+        .annotate(kept=Count("pk"))
+    )
+    for backend, _ in counts.filter(kept__gt=keep):
+        events = HealthEvent.objects.filter(backend=backend)
+        events.filter(pk__in=events.values("pk")[keep:]).delete()
+    _seen = newest

@@ -1,0 +1,73 @@
+"""keep: the newest stay, and looking for old ones costs little."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from pools.control import keep, publish
+from pools.models import Backend, HealthEvent, Pool, PublishedState, Revision
+
+pytestmark = pytest.mark.django_db
+
+NOW = timezone.now()
+
+
+@pytest.fixture(autouse=True)
+def few(settings, monkeypatch) -> None:
+    settings.POOLS_KEEP_REVISIONS = 3
+    settings.POOLS_KEEP_EVENTS = 3
+    monkeypatch.setattr(keep, "_seen", 0)
+
+
+def revisions(count: int) -> None:
+    for _ in range(count):
+        with publish.change(who="test"):
+            Pool.objects.create(name=f"p{Pool.objects.count()}")
+
+
+def backend(port: int, *, events: int) -> Backend:
+    pool, _ = Pool.objects.get_or_create(name="web")
+    row, _ = Backend.objects.get_or_create(pool=pool, host="::1", port=port)
+    for index in range(events):
+        at = NOW + timedelta(seconds=index)
+        HealthEvent.objects.create(backend=row, at=at, old="up", new="down", reason=f"{index}")
+    return row
+
+
+def test_the_newest_revisions_stay():
+    revisions(5)
+    keep.trim()
+    assert [revision.number for revision in Revision.objects.all()] == [5, 4, 3]
+    revisions(1)
+    keep.trim()
+    assert [revision.number for revision in Revision.objects.all()] == [6, 5, 4]
+
+
+def test_the_revision_in_force_stays_whatever_else_is_there(settings):
+    settings.POOLS_KEEP_REVISIONS = 1
+    revisions(3)
+    PublishedState.objects.update(revision=2)
+    keep.trim()
+    assert Revision.objects.filter(number=2).exists()
+
+
+def test_the_newest_events_of_each_backend_stay():
+    busy, calm = backend(1, events=5), backend(2, events=2)
+    keep.trim()
+    assert [event.reason for event in busy.events.all()] == ["4", "3", "2"]
+    assert calm.events.count() == 2
+    backend(2, events=2)
+    keep.trim()
+    assert calm.events.count() == 3
+    assert busy.events.count() == 3
+
+
+def test_nothing_new_costs_three_small_queries(django_assert_num_queries):
+    revisions(4)
+    backend(1, events=3)
+    keep.trim()
+    with django_assert_num_queries(3):
+        keep.trim()
