@@ -143,6 +143,7 @@ def test_canonical_form_and_no_other_the_second_time(check, value, canonical):
         (fields.status_ranges, "600", "use statuses such as"),
         (fields.status_ranges, "200,", "use statuses such as"),
         (fields.pem_or_empty, "MIIB", "no BEGIN CERTIFICATE block"),
+        (fields.pem_or_empty, f"{PEM}\n-----BEGIN PRIVATE KEY-----", "not all of it"),
     ],
 )
 def test_a_mistake_is_one_line_with_the_mend(check, value, mend):
