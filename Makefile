@@ -1,10 +1,10 @@
-# `make help` says what there is. Nothing but Python 3.11 and make is needed to begin.
+# `make help` says what there is. Nothing but Python 3.11 to 3.13 and make is needed to begin.
 
 BIN := .venv/bin
 COMPOSE := docker-compose.yml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench pins clean
+.PHONY: help run test check cover bench pins clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -24,6 +24,10 @@ check: .venv/dev.stamp ## style, types, layers, migrations, settings, compose fi
 	$(BIN)/python manage.py check --fail-level WARNING
 	$(BIN)/python -m pip check
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec $(COMPOSE)
+
+cover: .venv/dev.stamp ## hold the tests of pools/core to every branch of it
+	$(BIN)/python -m pytest -q tests/core --cov=pools.core --cov-branch \
+		--cov-report=term-missing:skip-covered --cov-fail-under=100
 
 bench: .venv/dev.stamp ## measure, and keep the tables in bench/results; wants wrk
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt

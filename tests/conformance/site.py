@@ -10,6 +10,7 @@ from typing import Any
 
 from pools.core import codec
 from pools.core.document import Document
+from tests import services
 from tests.conformance.backends import Backend, unused_port
 
 TRUSTED = "127.0.0.2"  # the peer that every plane trusts; others on loopback it does not
@@ -142,7 +143,7 @@ def _certificate(folder: Path) -> str:
     name = ["-subj", "/CN=backend", "-addext", "subjectAltName=IP:127.0.0.1"]
     files = ["-keyout", "key.pem", "-out", "cert.pem"]
     subprocess.run(
-        ["openssl", "req", "-x509", "-days", "2", *curve, *name, *files],
+        [services.program("openssl"), "req", "-x509", "-days", "2", *curve, *name, *files],
         check=True,
         capture_output=True,
         cwd=folder,
