@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import models
 
 from pools import site
@@ -304,6 +307,16 @@ class Backend(PartModel):
 
     def __str__(self) -> str:
         return self.key
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """As Django's; what was found at another address is no longer known."""
+        columns = ("pool", "host", "port", "scheme")
+        rows = Backend.objects.filter(pk=self.pk).order_by().values_list(*columns)
+        before = None if self._state.adding else rows.first()
+        super().save(*args, **kwargs)
+        if before and before != (self.pool_id, self.host, self.port, self.scheme):
+            with suppress(ObjectDoesNotExist):
+                self.health.delete()
 
     @property
     def address(self) -> str:
