@@ -46,6 +46,17 @@ def test_compose_passes_variables_that_there_are():
     assert passed < variables()
 
 
+def test_compose_builds_the_image_once():
+    """Builds of one tag side by side race for it; the others must not look for it in a
+    registry instead."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    ours = [service for service in services.values() if service["image"] == "proxysite"]
+    (builder,) = [service for service in ours if "build" in service]
+    assert builder["pull_policy"] == "build"
+    others = [service for service in ours if service is not builder]
+    assert {service["pull_policy"] for service in others} == {"never"}
+
+
 def test_compose_has_no_default_for_a_secret():
     text = (ROOT / "docker-compose.yml").read_text()
     for name in ("SECRET_KEY", "POSTGRES_PASSWORD"):
