@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -64,6 +66,10 @@ class RevisionAdmin(_Kept, base.ModelAdmin[Revision]):
     class Media:
         css = {"all": ("pools/admin.css",)}
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Revision]:
+        # A document may have megabytes, and a page shows a hundred revisions.
+        return super().get_queryset(request).defer("document")
+
     @admin.display(description="created at", ordering="created_at")
     def when(self, revision: Revision) -> str:
         return health.moment(revision.created_at)
@@ -71,20 +77,29 @@ class RevisionAdmin(_Kept, base.ModelAdmin[Revision]):
     @admin.display(description="changes")
     def changes(self, revision: Revision) -> SafeString | str:
         """What is different from the revision before, one line each."""
-        earlier = Revision.objects.filter(number__lt=revision.number)
-        before = earlier.values_list("number", flat=True).first() or 0
-        try:
-            found = diff(publish.published(before), publish.published(revision.number))
-        except DocumentError:
-            return "cannot be compared: written by another version of the program"
-        lines = format_html_join(
-            "",
-            '<li class="pools-change-{}">{}</li>',
-            ((_KINDS[change.kind], str(change)) for change in found[:CHANGES_SHOWN]),
-        )
-        more = len(found) - CHANGES_SHOWN
-        rest = format_html("<li>and {} more</li>", more) if more > 0 else ""
-        return format_html('<ul class="pools-changes">{}{}</ul>', lines, rest)
+        found = vars(revision)
+        if "changes" not in found:  # a page asks several times, and documents may be large
+            found["changes"] = _changes(revision)
+        return cast("SafeString | str", found["changes"])
 
 
 _KINDS = {"+": "added", "-": "removed", "~": "edited"}
+
+
+def _changes(revision: Revision) -> SafeString | str:
+    earlier = Revision.objects.filter(number__lt=revision.number)
+    before = earlier.values_list("number", flat=True).first() or 0
+    if not before and revision.number > 1:
+        return "cannot be compared: the revision before it is no longer kept"
+    try:
+        found = diff(publish.published(before), publish.published(revision.number))
+    except DocumentError:
+        return "cannot be compared: written by another version of the program"
+    lines = format_html_join(
+        "",
+        '<li class="pools-change-{}">{}</li>',
+        ((_KINDS[change.kind], str(change)) for change in found[:CHANGES_SHOWN]),
+    )
+    more = len(found) - CHANGES_SHOWN
+    rest = format_html("<li>and {} more</li>", more) if more > 0 else ""
+    return format_html('<ul class="pools-changes">{}{}</ul>', lines, rest)

@@ -48,6 +48,32 @@ def test_a_revision_that_this_version_cannot_read_is_shown_without_its_changes(c
     assert "cannot be compared" in shown(client, revision)
 
 
+def test_the_oldest_that_is_kept_is_not_shown_as_the_first(client, web):
+    with publish.change(who="ann") as outcome:
+        Pool.objects.create(name="more")
+    Revision.objects.filter(number=1).delete()
+    page = shown(client, outcome.revision)
+    assert "no longer kept" in page
+    assert "+ pools" not in page
+
+
+def test_the_list_reads_no_document(client, web):
+    with CaptureQueriesContext(connection) as found:
+        client.get("/admin/pools/revision/")
+    rows = [query["sql"] for query in found if 'FROM "pools_revision"' in query["sql"]]
+    assert any('"who"' in sql for sql in rows)
+    assert not any('"document"' in sql for sql in rows)
+
+
+def test_a_page_reads_the_two_documents_that_it_compares(client, web):
+    for weight in (5, 6, 7):
+        with publish.change(who="ann") as outcome:
+            Backend.objects.filter(host="10.0.0.1").update(weight=weight)
+    with CaptureQueriesContext(connection) as found:
+        shown(client, outcome.revision)
+    assert sum('"document"' in query["sql"] for query in found) == 2
+
+
 def test_the_list_names_who_and_why(client, web):
     page = client.get("/admin/pools/revision/").content.decode()
     assert "Set up" in page
