@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.urls import reverse
@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
-from pools.control.verdicts import STALE_INTERVALS
+from pools.control import verdicts
 from pools.core.document import AdminState, ProbeKind
 from pools.core.probing import Verdict
 from pools.models import Backend, BackendHealth
@@ -43,8 +43,7 @@ def read(backend: Backend, now: datetime | None = None) -> Reading:
     done_at = _done_at(backend)
     if health is None or done_at is None:
         return Reading(verdict=Verdict.UNKNOWN, reason="not probed yet")
-    stale_at = done_at + timedelta(seconds=STALE_INTERVALS * pool.probe_interval_s)
-    if (now or timezone.now()) >= stale_at:
+    if (now or timezone.now()) >= verdicts.stale_at(done_at, pool.probe_interval_s):
         return Reading(verdict=Verdict.UNKNOWN, reason=f"no probe since {moment(done_at)}")
     return Reading(verdict=Verdict(health.verdict), reason=health.reason, since=health.since)
 
@@ -81,9 +80,9 @@ def since(backend: Backend) -> str:
 
 def tally(backends: Iterable[Backend]) -> SafeString:
     """Backends up of all: "3 of 4 up", with a colour, and how many are not known."""
-    verdicts = [read(backend).verdict for backend in backends]
-    up, total = verdicts.count(Verdict.UP), len(verdicts)
-    unknown = verdicts.count(Verdict.UNKNOWN)
+    found = [read(backend).verdict for backend in backends]
+    up, total = found.count(Verdict.UP), len(found)
+    unknown = found.count(Verdict.UNKNOWN)
     if not total:
         return format_html('<span class="pools-badge pools-down">{}</span>', "no backends")
     if up == total:

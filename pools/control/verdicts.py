@@ -18,7 +18,7 @@ from pools.core.fields import host_port
 from pools.core.probing import Verdict
 from pools.models import Backend
 
-STALE_INTERVALS = 3
+_STALE_INTERVALS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,11 @@ class Reading:
 
     verdicts: dict[str, Verdict]
     until: datetime | None
+
+
+def stale_at(done_at: datetime, interval_s: float) -> datetime:
+    """From when on verdicts are unknown, of a pool whose last round ended at `done_at`."""
+    return done_at + timedelta(seconds=_STALE_INTERVALS * interval_s)
 
 
 def health_map(now: datetime | None = None) -> dict[str, Verdict]:
@@ -53,12 +58,12 @@ def read(now: datetime) -> Reading:
         verdicts[key] = Verdict.UNKNOWN
         if kind == ProbeKind.OFF or state == AdminState.MAINT:
             continue
-        stale_at = done_at and done_at + timedelta(seconds=STALE_INTERVALS * interval_s)
-        if stale_at and now < stale_at:
+        if done_at and now < stale_at(done_at, interval_s):
             verdicts[key] = Verdict(verdict or Verdict.UNKNOWN)
+            news_at = stale_at(done_at, interval_s)
         else:
-            stale_at = now + timedelta(seconds=interval_s)  # when a round may have ended
-        until = min(until, stale_at) if until else stale_at
+            news_at = now + timedelta(seconds=interval_s)  # when a round may have ended
+        until = min(until, news_at) if until else news_at
     return Reading(verdicts=verdicts, until=until)
 
 

@@ -26,8 +26,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from pools import conf
-from pools.control import publish
-from pools.control.verdicts import STALE_INTERVALS
+from pools.control import publish, verdicts
 from pools.core import document
 from pools.core.document import AdminState, ProbeKind
 from pools.core.errors import DocumentError
@@ -108,13 +107,13 @@ def _claim(schedule: ProbeSchedule, now: datetime) -> bool:
 
 def _start(schedule: ProbeSchedule, now: datetime) -> _Round | None:
     pool, done_at = schedule.pool, schedule.done_at
-    stale = timedelta(seconds=STALE_INTERVALS * pool.probe_interval_s)
     try:
         part = cast(document.Pool, pool.part())
     except DocumentError as error:  # written past all checks; publishing says it too
         logger.error("%s is not probed: %s", pool.name, error)
         return None
-    return _Round(part, pool, trusted=done_at is not None and now - done_at <= stale)
+    fresh = done_at is not None and now < verdicts.stale_at(done_at, pool.probe_interval_s)
+    return _Round(part, pool, trusted=fresh)
 
 
 def _jobs(of: _Round) -> list[tuple[_Round, Backend, document.Backend]]:
@@ -164,7 +163,9 @@ def _record(of: _Round, row: Backend, result: probes.Result) -> None:
     )
     _write(
         row,
-        probed.filter(backend__host=row.host, backend__port=row.port),
+        probed.filter(
+            backend__host=row.host, backend__port=row.port, backend__scheme=row.scheme
+        ),
         state,
         result.reason,
         code=result.code,

@@ -174,6 +174,17 @@ def test_stale_verdicts_count_for_nothing(answers):
     assert health().verdict == "up"
 
 
+def test_verdicts_are_stale_from_the_moment_when_they_are_shown_as_unknown(answers):
+    answers[8001] = REFUSED
+    row = pool()
+    rounds_of(row, 1)
+    answers[8001] = UP
+    at = NOW + timedelta(seconds=15)
+    assert set(health_map(at).values()) == {"unknown"}
+    rounds_of(row, 1, since=at)
+    assert health().verdict == "up"
+
+
 def test_a_backend_deleted_in_mid_probe_does_no_harm(answers):
     row = pool(ports=(8001, 8002))
 
@@ -187,7 +198,9 @@ def test_a_backend_deleted_in_mid_probe_does_no_harm(answers):
     assert not HealthEvent.objects.filter(new="down").exists()
 
 
-@pytest.mark.parametrize("change", [{"host": "127.0.0.2"}, {"port": 8003}, {"state": "maint"}])
+@pytest.mark.parametrize(
+    "change", [{"host": "127.0.0.2"}, {"port": 8003}, {"scheme": "https"}, {"state": "maint"}]
+)
 def test_a_backend_changed_in_mid_probe_is_not_judged_by_it(answers, change):
     row = pool()
 
