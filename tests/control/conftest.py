@@ -4,7 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from pools.control import watch
+from pools.control import publish, watch
+
+
+@pytest.fixture(autouse=True)
+def nothing_was_published(monkeypatch) -> None:
+    """Ids begin anew with each test, so that rows of two can be the same."""
+    monkeypatch.setattr(publish, "_compared", None)
+    monkeypatch.setattr(publish, "_refused", "")
 
 
 @pytest.fixture(autouse=True)

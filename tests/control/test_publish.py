@@ -95,6 +95,36 @@ def test_rows_changed_behind_its_back_are_published_by_the_periodic_compare():
     assert publish.publish_pending() is None
 
 
+def test_rows_that_are_what_they_were_are_not_compiled_again(monkeypatch):
+    with publish.change(who="ann"):
+        Pool.objects.create(name="web")
+    compiled = []
+    document = compile.document
+    monkeypatch.setattr(compile, "document", lambda: compiled.append(1) or document())
+    for _ in range(3):
+        assert publish.publish_pending() is None
+    assert len(compiled) == 1
+    Pool.objects.update(policy="luck")  # does not hold
+    for _ in range(3):
+        assert publish.publish_pending() is None
+    assert len(compiled) == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "value"),
+    [(Pool, {"slow_start_s": 7}), (Backend, {"weight": 7}), (Route, {"name": "b"})],
+)
+def test_every_table_counts_for_the_compare(model, value):
+    before = publish.rows_digest()
+    pool = Pool.objects.create(name="web")
+    Backend.objects.create(pool=pool, host="a", port=1)
+    Route.objects.create(name="all", pool=pool)
+    made = publish.rows_digest()
+    model.objects.update(**value)
+    assert len({before, made, publish.rows_digest()}) == 3
+    assert publish.rows_digest() == publish.rows_digest()
+
+
 def test_rows_spoilt_behind_its_back_stay_unpublished_and_are_complained_of_once(caplog):
     with publish.change(who="ann"):
         Pool.objects.create(name="web")
