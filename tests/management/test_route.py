@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 
 from pools.control import compile, publish
 from pools.control.apply import apply
-from pools.models import Revision, Route
+from pools.models import Pool, Revision, Route
 
 pytestmark = pytest.mark.django_db
 
@@ -111,7 +111,7 @@ def test_in_json():
         (["GET", "a.example.com"], "'a.example.com' is not a URL: begin it with http://"),
         (["GET", "ftp://a/"], "'ftp://a/' is not a URL"),
         (["GET", "http://a b/"], "'a b' is not a host name"),
-        (["GET", "/ü"], "'/ü' is not a path"),
+        (["GET", "/a b"], "'/a b' is not a path"),
         (["GET", "/", "-H", "X"], "'X' is not a header: write 'Name: value'"),
         (["GET", "/", "-H", "X Y: 1"], "'X Y' is not a name on the wire"),
         (["GET", "/", "-H", "Host: a b"], "'a b' is not a host name"),
@@ -122,6 +122,29 @@ def test_what_is_no_request_is_one_line(words, message):
     with pytest.raises(CommandError) as caught:
         run(*words)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["/ü/x%2Fy", "/%C3%BC/x%2Fy"])
+def test_a_path_beyond_ascii_is_what_a_browser_makes_of_it(path):
+    with publish.change(who="test"):
+        Route.objects.create(name="u", pool=Pool.objects.get(name="web"), path_prefix="/%C3%BC")
+    code, lines = run("GET", f"http://b{path}")
+    assert code == 0
+    assert lines[1:3] == [
+        "Route u takes it (any host, /%C3%BC).",
+        "Pool web gets it, as /%C3%BC/x%2Fy.",
+    ]
+
+
+def test_what_is_wrong_is_json_too():
+    code, lines = run("GET", "x", "--json")
+    assert code == 2
+    found = json.loads("".join(lines))
+    assert found["error"].startswith("'x' is not a URL")
+    Revision.objects.update(document={"pools": 5})
+    code, lines = run("GET", "/", "--json")
+    assert code == 2
+    assert "cannot be read: pools: 5 is not a list" in json.loads("".join(lines))["error"]
 
 
 def test_a_revision_that_cannot_be_read_is_one_line():

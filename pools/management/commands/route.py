@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
+from django.utils.encoding import iri_to_uri
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -50,26 +51,36 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         request = {key: options[key] for key in ("method", "url", "headers", "client")}
         try:
-            head = _head(**request)
+            head, found = _explained(**request)
         except ValueError as error:
-            raise CommandError(str(error), returncode=WRONG) from None
-        try:
-            found = explain(head)
-        except DocumentError as error:
-            problems = " ".join(str(error).split())
-            raise CommandError(
-                f"the published revision cannot be read: {problems}", returncode=WRONG
-            ) from None
-        except Error as error:
-            raise CommandError(
-                f"the database: {error} (is it there, and is `migrate` done?)", returncode=WRONG
-            ) from None
+            if not options["json"]:
+                raise CommandError(str(error), returncode=WRONG) from None
+            self.print_json({"error": str(error)})
+            sys.exit(WRONG)
         if options["json"]:
-            self.stdout.write(json.dumps(found.plain(), indent=2, ensure_ascii=False))
+            self.print_json(found.plain())
         else:
             _print(found, head, Console(file=cast(IO[str], self.stdout), highlight=False))
         if not found.taken:
             sys.exit(NONE)
+
+    def print_json(self, data: object) -> None:
+        self.stdout.write(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def _explained(**request: Any) -> tuple[RequestHead, Explained]:
+    """Raises ValueError with what is wrong, in one line."""
+    head = _head(**request)
+    try:
+        return head, explain(head)
+    except DocumentError as error:
+        problems = " ".join(str(error).split())
+        raise ValueError(f"the published revision cannot be read: {problems}") from None
+    except Error as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"the database: {reason} (is it there, and is `migrate` done?)"
+        ) from None
 
 
 # --- The request, as it was typed --------------------------------------------------
@@ -92,12 +103,14 @@ def _head(*, method: str, url: str, headers: list[str], client: str) -> RequestH
 
 
 def _url(value: str) -> tuple[str, bytes]:
-    """Host, "" for a path alone, and raw path."""
+    """Host, "" for a path alone, and raw path: text beyond ASCII is percent-encoded, as
+    browsers send it and as path prefixes are kept."""
     parts = urlsplit(value)
     if not (parts.scheme in ("http", "https") and parts.hostname) and value[:1] != "/":
         raise ValueError(f"{value!r} is not a URL: begin it with http://, https:// or /")
     host = _host(parts.netloc.rpartition("@")[2]) if parts.netloc else ""
-    return host, fields.target(parts.path or "/").encode()
+    path = parts.path if parts.path.isascii() else iri_to_uri(parts.path)
+    return host, fields.target(path or "/").encode()
 
 
 def _header(value: str) -> tuple[str, str]:
