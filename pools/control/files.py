@@ -16,6 +16,11 @@ from typing import Any
 
 import yaml
 
+try:  # many times as quick, where PyYAML was built with libyaml
+    from yaml import CSafeLoader as SafeLoader
+except ImportError:
+    from yaml import SafeLoader  # type: ignore[assignment]
+
 from pools.core import codec
 from pools.core.document import Document
 from pools.core.errors import PoolsError
@@ -78,8 +83,8 @@ def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
 _Dumper.add_representer(str, _represent_text)
 
 
-class _Loader(yaml.CSafeLoader):
-    """CSafeLoader with YAML 1.2's idea of what is not text."""
+class _Loader(SafeLoader):
+    """SafeLoader with YAML 1.2's idea of what is not text."""
 
     # A part of what YAML 1.1 takes for other than text, so that all that the dumper
     # leaves unquoted is read as it was written.
@@ -102,7 +107,7 @@ for _tag, _pattern, _first in (
 def _check_depth(text: str) -> None:
     """Before anything recurses."""
     depth = 0
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+    for event in yaml.parse(text, Loader=SafeLoader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +25,19 @@ def test_dump_and_load_are_inverse(defaults):
     document = compile.checked(FULL)
     text = files.dump(document, defaults=defaults)
     assert codec.parse(files.load(text.encode())) == document
+
+
+def test_files_are_read_without_libyaml_too():
+    program = """
+import yaml
+del yaml.CSafeLoader
+from pools.control import files
+print(files.load(b"pools: [{name: on}]"))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "{'pools': [{'name': 'on'}]}\n"
 
 
 def test_nothing_is_dumped_as_nothing_meant():
