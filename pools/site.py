@@ -1,7 +1,7 @@
 """What this installation asks of a document, beyond core's rules.
 
-No route takes what is the control plane's, and CA certificates are ones that the
-TLS library here can load.
+No route takes what is the control plane's, no sticky cookie has the name of one of its
+cookies, and CA certificates are ones that the TLS library here can load.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 
+from django.conf import settings
+
 from pools import reserved
-from pools.core.document import Document, Pool, Route
+from pools.core.document import Document, Pool, Route, StickyMode
 from pools.core.errors import Path, Problem
+from pools.core.snapshot import sticky_cookie
 
 
 def problems(document: Document) -> Iterator[Problem]:
@@ -24,6 +27,13 @@ def problems(document: Document) -> Iterator[Problem]:
 
 
 def pool_problems(pool: Pool, at: Path = ()) -> Iterator[Problem]:
+    cookie = sticky_cookie(pool)
+    own = (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME)
+    if pool.sticky.mode is not StickyMode.OFF and cookie in own:
+        yield Problem(
+            (*at, "sticky", "cookie"),
+            f"{cookie} is the name of the admin's own cookie: choose another",
+        )
     if not pool.tls.ca:
         return
     try:

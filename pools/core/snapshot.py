@@ -30,6 +30,7 @@ __all__ = [
     "CompiledRoute",
     "Snapshot",
     "compile_snapshot",
+    "sticky_cookie",
 ]
 
 
@@ -56,13 +57,16 @@ def compile_snapshot(document: Document, *, revision: int, secret: bytes) -> Sna
     )
 
 
+def sticky_cookie(pool: document.Pool) -> str:
+    """The name of a pool's cookie, in mode cookie."""
+    return pool.sticky.cookie or f"proxysite_{pool.name}"
+
+
 def _pool(spec: document.Pool, secret: bytes) -> CompiledPool:
     backends = tuple(_backend(backend, spec, secret) for backend in spec.backends)
-    sticky = spec.sticky
-    cookie = sticky.cookie or f"proxysite_{spec.name}"
     return CompiledPool(
         spec=spec,
-        cookie=b"" if sticky.mode is StickyMode.OFF else cookie.encode(),
+        cookie=b"" if spec.sticky.mode is StickyMode.OFF else sticky_cookie(spec).encode(),
         backends=backends,
         by_token=MappingProxyType({backend.token: backend for backend in backends}),
     )
