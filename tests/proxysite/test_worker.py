@@ -1,0 +1,77 @@
+"""Clients that are slow to ask, or deaf, keep no thread for long; a real gunicorn."""
+
+import http.client
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.services import eventually, free_port
+
+THREADS = 2
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A port, and what gunicorn logged so far."""
+    port, log = free_port(), tmp_path / "log"
+    command = [sys.executable, "-m", "gunicorn", "tests.proxysite.hasty:application"]
+    options = {
+        "--bind": f"127.0.0.1:{port}",
+        "--worker-class": "tests.proxysite.hasty.Hasty",
+        "--threads": str(THREADS),
+        "--log-level": "warning",
+    }
+    argv = [
+        *command,
+        "--no-control-socket",
+        *(word for pair in options.items() for word in pair),
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(argv, stdout=output, stderr=output)
+    try:
+        eventually(lambda: answers(port), within_s=20)
+        yield port, log
+    finally:
+        process.send_signal(signal.SIGQUIT)
+        process.wait(10)
+
+
+def answers(port):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().read() == b"ok"
+    except ConnectionError:
+        return False
+    finally:
+        connection.close()
+
+
+def test_heads_that_do_not_end_are_given_up(served):
+    port, log = served
+    slow = [socket.create_connection(("127.0.0.1", port), 15) for _ in range(THREADS)]
+    for client in slow:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX")
+    assert answers(port)
+    for client in slow:
+        assert client.recv(1) == b""  # closed by the server
+        client.close()
+    assert log.read_text() == ""
+
+
+def test_clients_that_do_not_read_are_given_up(served):
+    port, log = served
+    deaf = []
+    for _ in range(THREADS):
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", port))
+        client.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+        deaf.append(client)
+    assert answers(port)
+    for client in deaf:
+        client.close()
+    assert log.read_text() == ""
