@@ -59,6 +59,25 @@ def test_an_admin_host_may_be_an_address(settings):
     assert reserved.current().holds("[::1]", b"/")
 
 
+@pytest.mark.parametrize(
+    ("host", "path", "hidden"),
+    [
+        ("admin.example.com", "/admin/", False),
+        ("www.example.com", "/admin", True),
+        ("www.example.com", "/admin/login/", True),
+        ("", "/admin/", True),
+        ("www.example.com", "/administrator", False),
+        ("www.example.com", "/static/a.css", False),
+    ],
+)
+def test_with_a_host_of_its_own_the_admin_is_on_no_other(by_host, host, path, hidden):
+    assert reserved.current().elsewhere(host, path) is hidden
+
+
+def test_without_a_host_of_its_own_the_admin_is_everywhere(by_path):
+    assert not reserved.current().elsewhere("www.example.com", "/admin/")
+
+
 def test_without_a_setting_the_admin_s_own_urls_are_kept(settings):
     settings.POOLS_RESERVED_PATHS = None
     assert reserved.current().paths == ("/admin", "/static")
@@ -94,6 +113,24 @@ def test_a_route_may_not_name_the_admin_s_host(by_host):
     ]
     assert problems(hosts=["*.example.com"]) == []
     assert problems(path_prefix="/admin") == []
+
+
+def sticky(**pool: object) -> list[str]:
+    document = codec.parse({"pools": [{"sticky": {"mode": "cookie"}, **pool}]})
+    return [str(problem) for problem in site.problems(document)]
+
+
+def test_a_sticky_cookie_is_none_of_the_admin_s(settings):
+    settings.SESSION_COOKIE_NAME = "proxysite_sessionid"
+    settings.CSRF_COOKIE_NAME = "csrf"
+    assert sticky(name="web") == []
+    assert sticky(name="sessionid") == [
+        "pools[0].sticky.cookie: proxysite_sessionid is the name of the admin's own cookie: "
+        "choose another"
+    ]
+    assert len(sticky(name="web", sticky={"mode": "cookie", "cookie": "csrf"})) == 1
+    assert sticky(name="sessionid", sticky={"mode": "cookie", "cookie": "mine"}) == []
+    assert sticky(name="sessionid", sticky={"mode": "off"}) == []
 
 
 BAD = "-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n"

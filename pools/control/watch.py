@@ -9,7 +9,8 @@ Rules:
 - A look is one query while nothing changes. Compiling is done here, off the requests'
   threads; a new revision is one swap of a reference.
 - The database's absence never stops traffic: it goes on with what there is, or at the
-  start with the last good file, and says so once.
+  start with the last good configuration and health, and says so once. Where there are
+  none, it is not `loaded`: then nobody can say which requests there is no route for.
 """
 
 from __future__ import annotations
@@ -33,12 +34,14 @@ from pools.control import last_good, publish, verdicts, wake
 from pools.core.document import Document
 from pools.core.engine import Engine
 from pools.core.errors import DocumentError
+from pools.core.probing import Verdict
 from pools.core.snapshot import compile_snapshot
 from pools.models import PublishedState
 
 logger = logging.getLogger("pools.control")
 
 FIRST_LOOK_S = 5.0  # then the first request is served by the last good file
+_KEEP_HEALTH_S = 1.0  # health that turns more often is not written more often
 _STOP_S = 2.0
 
 
@@ -48,6 +51,11 @@ def engine() -> Engine:
     if not watcher.interval_s:
         watcher.look()
     return watcher.engine
+
+
+def loaded() -> bool:
+    """Whether the engine has anything to route by: a revision, 0 too, or the file."""
+    return (_watcher or _begin()).loaded
 
 
 def stop() -> None:
@@ -70,14 +78,18 @@ class Watcher:
     def __init__(self) -> None:
         now = conf.current()
         self.engine = Engine(clock=time.monotonic, random=Random())
+        self.loaded = False
         self.interval_s = now.poll_interval_s
         self._folder = now.data_dir
         self._redis_url = now.redis_url
         self._looking = threading.Lock()
         self._swapping = threading.Lock()  # a look may hang while the file is taken
         self._revision: int | None = None  # the last one seen; None: none yet
+        self._health: dict[str, Verdict] | None = None  # as last read; None: not yet
         self._health_version = 0
         self._health_until: datetime | None = None
+        self._health_kept: dict[str, Verdict] | None = None
+        self._keep_health_at = 0.0
         self._ejected: dict[str, datetime] = {}  # key: when it was first seen so
         self._trouble = ""
         self._stopping = threading.Event()
@@ -120,11 +132,15 @@ class Watcher:
         due = self._health_until is not None and now >= self._health_until
         if new or due or state.health_version != self._health_version:
             reading = verdicts.read(now)
-            self.engine.apply_health(reading.verdicts)
+            with self._swapping:
+                self._health = reading.verdicts
+                self.engine.apply_health(reading.verdicts)
             self._health_until = reading.until
             self._health_version = state.health_version
         if new:  # after health, so that no backend known to be down is tried first
             self._load(state.revision)
+        if self._folder and self._health != self._health_kept:
+            self._keep_health(self._folder)
         self._end_ejections(now)
 
     def _load(self, number: int) -> None:
@@ -141,20 +157,29 @@ class Watcher:
         if self._folder and number:
             self._keep(self._folder, document, number)
 
-    def _swap(self, document: Document, number: int, *, from_file: bool = False) -> None:
+    def _swap(self, document: Document, number: int) -> None:
         snapshot = compile_snapshot(document, revision=number, secret=secret())
         with self._swapping:
-            if from_file and self._revision is not None:
-                return  # the database answered meanwhile
             self.engine.swap(snapshot)
-            if not from_file:
-                self._revision = number
+            self._revision = number
+            self.loaded = True
 
     def _keep(self, folder: Path, document: Document, number: int) -> None:
         try:
             last_good.save(folder, document, revision=number)
         except OSError as error:
             logger.warning("the last good configuration is not kept: %s", error)
+
+    def _keep_health(self, folder: Path) -> None:
+        now = time.monotonic()
+        if self._health is None or now < self._keep_health_at:
+            return  # a later look keeps it
+        self._keep_health_at = now + _KEEP_HEALTH_S
+        self._health_kept = self._health
+        try:
+            last_good.save_health(folder, self._health)
+        except OSError as error:
+            logger.warning("the last good health is not kept: %s", error)
 
     def _end_ejections(self, now: datetime) -> None:
         """A passing probe ends an ejection."""
@@ -166,10 +191,20 @@ class Watcher:
     def _fall_back(self) -> None:
         """Begin with the last good file, until the database answers."""
         found = last_good.load(self._folder) if self._folder else None
-        if found:
-            number, document = found
-            logger.warning("starting from the last good configuration, revision %d", number)
-            self._swap(document, number, from_file=True)
+        if not (found and self._folder):
+            return
+        number, document = found
+        logger.warning("starting from the last good configuration, revision %d", number)
+        health = last_good.load_health(self._folder)
+        snapshot = compile_snapshot(document, revision=number, secret=secret())
+        with self._swapping:
+            if self._revision is not None:
+                return  # the database answered meanwhile
+            if self._health is None:
+                # However old: without the database no probe can say anything newer.
+                self.engine.apply_health(health)
+            self.engine.swap(snapshot)
+            self.loaded = True
 
     def _complain(self, error: Exception) -> None:
         """Log trouble once, whatever its words, until it is over."""

@@ -19,14 +19,15 @@ from pools import conf, reserved
 from pools.control import watch
 from pools.wsgi import arrival, responses
 from pools.wsgi.errors import Refused
-from pools.wsgi.view import PoolProxyView
+from pools.wsgi.view import PoolProxyView, unrouted
 
 logger = logging.getLogger("pools.wsgi")
 
 
 class ReverseProxyMiddleware:
     """Reserved hosts and paths go on to Django, what a route takes goes to its pool, and
-    the rest as POOLS_FALLTHROUGH says: on to Django, or 404.
+    the rest as POOLS_FALLTHROUGH says: on to Django, or 404. With POOLS_ADMIN_HOST the
+    admin's paths on other hosts are 404 in any case.
 
     For WSGI alone: what it reads of a server's environ and socket has no like in ASGI.
     """
@@ -60,6 +61,7 @@ class ReverseProxyMiddleware:
         route = watch.engine().match(arrived.head)
         if route is not None:
             return self._proxy(request, arrived=arrived, route=route)
-        if self._fallthrough:
+        hidden = self._reserved.elsewhere(arrived.head.host, request.path)
+        if self._fallthrough and not hidden:
             return self.get_response(request)
-        return responses.error(request, 404, request_id=arrived.origin.request_id)
+        return unrouted(request, request_id=arrived.origin.request_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from revproxy.views import ProxyView  # type: ignore[import-untyped]
 
@@ -13,12 +13,21 @@ from pools.wsgi.arrival import Arrival
 from pools.wsgi.errors import Refused
 from pools.wsgi.forwarding import Forwarding
 
+_LOADING_S = 1  # watchers look at least as often, if they are not told otherwise
+
+
+def unrouted(request: HttpRequest, *, request_id: bytes) -> HttpResponse:
+    """The answer where no route takes a request: 404, or 503 while routes are not known."""
+    if watch.loaded():
+        return responses.error(request, 404, request_id=request_id)
+    return responses.error(request, 503, request_id=request_id, retry_after_s=_LOADING_S)
+
 
 class PoolProxyView(ProxyView):  # type: ignore[misc]
     """django-revproxy's view with a pool behind it instead of one upstream.
 
     The middleware calls it with the route; in a URL configuration it finds one itself and
-    answers 404 where there is none.
+    answers as `unrouted` where there is none.
     """
 
     def dispatch(
@@ -35,6 +44,6 @@ class PoolProxyView(ProxyView):  # type: ignore[misc]
             return responses.error(request, refusal.status, request_id=arrival.make_id())
         route = route or watch.engine().match(arrived.head)
         if route is None:
-            return responses.error(request, 404, request_id=arrived.origin.request_id)
+            return unrouted(request, request_id=arrived.origin.request_id)
         exchange = watch.engine().begin(route, arrived.head)
         return Forwarding(request, arrived, exchange).answer()

@@ -8,6 +8,7 @@ import stat
 import pytest
 
 from pools.control import compile, last_good
+from pools.core.probing import Verdict
 from tests.control.site import FULL
 
 
@@ -54,6 +55,23 @@ def test_a_file_of_no_use_is_one_warning(tmp_path, content, caplog):
     if content is not None:
         (tmp_path / last_good.NAME).write_bytes(content)
     assert last_good.load(tmp_path) is None
+    assert len(caplog.records) == 1
+    assert str(tmp_path) in caplog.text
+
+
+def test_health_that_is_saved_is_loaded(tmp_path, caplog):
+    assert last_good.load_health(tmp_path) == {}
+    verdicts = {"web/a:1": Verdict.DOWN, "web/b:2": Verdict.UP, "web/c:3": Verdict.UNKNOWN}
+    last_good.save_health(tmp_path, verdicts)
+    found = last_good.load_health(tmp_path)
+    assert found == {"web/a:1": Verdict.DOWN, "web/b:2": Verdict.UP}
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b'{"web/a:1": "ill"}', b'{"a": {}}'])
+def test_health_of_no_use_is_one_warning(tmp_path, content, caplog):
+    (tmp_path / last_good.HEALTH).write_bytes(content)
+    assert last_good.load_health(tmp_path) == {}
     assert len(caplog.records) == 1
     assert str(tmp_path) in caplog.text
 

@@ -177,6 +177,60 @@ def test_the_database_s_word_counts_more_than_a_file_of_the_same_number(settings
     assert last_good.load(tmp_path) == (1, watcher.engine.snapshot.document)
 
 
+def test_it_starts_with_the_last_good_health_too(settings, tmp_path):
+    settings.POOLS_DATA_DIR = tmp_path
+    publish_site()
+    set_health("down")
+    watch.Watcher().look()
+    watcher = watch.Watcher()
+    with database_away():
+        watcher.look()
+    assert verdict_of(watcher) is Verdict.DOWN
+    set_health("up")
+    watcher.look()
+    assert verdict_of(watcher) is Verdict.UP
+
+
+def test_health_is_kept_at_most_once_a_second(settings, tmp_path, monkeypatch):
+    settings.POOLS_DATA_DIR = tmp_path
+    now = 100.0
+    monkeypatch.setattr(watch.time, "monotonic", lambda: now)
+    publish_site()
+    watcher = watch.Watcher()
+    set_health("down")
+    watcher.look()
+    set_health("up")
+    watcher.look()
+    assert last_good.load_health(tmp_path) == {"web/a:1": Verdict.DOWN}
+    now += 1
+    watcher.look()  # nothing new, but what was put off
+    assert last_good.load_health(tmp_path) == {"web/a:1": Verdict.UP}
+
+
+def test_it_is_loaded_once_there_is_something_to_route_by(settings, tmp_path):
+    watcher = watch.Watcher()
+    with database_away():
+        watcher.look()
+    assert not watcher.loaded
+    watcher.look()
+    assert watcher.loaded  # revision 0
+
+    settings.POOLS_DATA_DIR = tmp_path
+    last_good.save(tmp_path, compile.checked({}), revision=1)
+    watcher = watch.Watcher()
+    with database_away():
+        watcher.look()
+    assert watcher.loaded
+
+
+def test_a_first_revision_that_cannot_be_used_is_nothing_to_route_by():
+    publish_site()
+    Revision.objects.update(document={"pools": 5})
+    watcher = watch.Watcher()
+    watcher.look()
+    assert not watcher.loaded
+
+
 def test_a_folder_that_is_gone_is_a_warning_and_no_more(settings, tmp_path, caplog):
     settings.POOLS_DATA_DIR = tmp_path / "gone"
     publish_site()

@@ -40,6 +40,7 @@ def engine(monkeypatch, backend):
     )
     engine = Engine(clock=time.monotonic, random=random.Random(1), snapshot=made)
     monkeypatch.setattr(watch, "engine", lambda: engine)
+    monkeypatch.setattr(watch, "loaded", lambda: True)
     arrival.header_rules.cache_clear()
     yield engine
     arrival.header_rules.cache_clear()
@@ -74,6 +75,30 @@ def test_the_rest_falls_through_or_not(engine, settings, fallthrough, status):
     response = served(host="b.test")
     assert response.status_code == status
     assert (response is DJANGO) is fallthrough
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/%61dmin/login/"])
+def test_with_a_host_of_its_own_the_admin_falls_through_on_no_other(engine, settings, path):
+    settings.POOLS_ADMIN_HOST = "admin.test"
+    settings.POOLS_FALLTHROUGH = True
+    assert served(path, host="b.test").status_code == 404
+    assert served(path, host="admin.test") is DJANGO
+    assert served("/other", host="b.test") is DJANGO
+    with closing(served(path, host="a.test")) as response:  # a route takes it
+        assert b"".join(response) == b"ok"
+
+
+def test_while_no_routes_are_known_nothing_is_said_to_be_missing(engine, settings, monkeypatch):
+    monkeypatch.setattr(watch, "loaded", lambda: False)
+    settings.POOLS_FALLTHROUGH = True
+    assert served(host="b.test") is DJANGO
+    settings.POOLS_FALLTHROUGH = False
+    assert served("/admin/", host="b.test") is DJANGO
+    response = served(host="b.test")
+    assert response.status_code == 503
+    assert int(response["Retry-After"]) > 0
+    request = RequestFactory().get("/", HTTP_HOST="b.test")
+    assert PoolProxyView.as_view()(request, path="x").status_code == 503
 
 
 @pytest.mark.parametrize(
