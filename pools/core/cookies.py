@@ -1,10 +1,17 @@
-"""Cookies of a request (RFC 6265 §4.2), without re-serialising what passes on."""
+"""Cookies of a request (RFC 6265 §4.2), without re-serialising what passes on.
+
+Pairs end at a semicolon. Some servers join repeated Cookie fields with a comma (CGI and
+WSGI have one value for each name), so a comma that another pair follows ends one too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container
+import re
+from collections.abc import Collection
 
 from pools.core.request import Headers
+
+_SEPARATOR = re.compile(rb"(;|,(?=[ \t]*[^\s;,=]+[ \t]*=))")
 
 
 def find(headers: Headers, name: bytes) -> bytes | None:
@@ -15,20 +22,36 @@ def find(headers: Headers, name: bytes) -> bytes | None:
     for field, value in headers:
         # A substring test first: most requests carry cookies, few carry this one.
         if field == b"cookie" and name in value:
-            for pair in value.split(b";"):
+            for pair in _SEPARATOR.split(value)[::2]:
                 key, _, found = pair.partition(b"=")
                 if key.strip() == name:
                     return found.strip()
     return None
 
 
-def strip(value: bytes, names: Container[bytes]) -> bytes | None:
+def strip(value: bytes, names: Collection[bytes]) -> bytes | None:
     """A Cookie field's value without the cookies of these names; None: nothing is left.
 
     What stays, stays byte for byte.
     """
-    pairs = value.split(b";")
-    kept = [pair for pair in pairs if pair.partition(b"=")[0].strip() not in names]
+    if not any(name in value for name in names):
+        return value
+    first, *others = _SEPARATOR.split(value)
+    pairs = [(b"", first), *zip(others[::2], others[1::2], strict=True)]
+    kept = [
+        separator + pair
+        for separator, pair in pairs
+        if name_of(pair) not in names
+    ]
     if len(kept) == len(pairs):
         return value
-    return b";".join(kept).strip() or None
+    return b"".join(kept).lstrip(b";, \t").rstrip() or None
+
+
+def name_of(pair: bytes) -> bytes:
+    """The name in "name=value" as Django reads it: spaces beyond ASCII go too.
+
+    Browsers keep such a space as a part of the name, so that a cookie of another name here
+    would be the admin's own there.
+    """
+    return pair.partition(b"=")[0].decode("utf-8", "replace").strip().encode()

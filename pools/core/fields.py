@@ -28,6 +28,7 @@ RESERVED_HEADERS = frozenset(
     {
         "connection",
         "content-length",
+        "expect",
         "host",
         "keep-alive",
         "proxy-connection",

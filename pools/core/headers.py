@@ -29,6 +29,7 @@ from pools.core.compiled import CompiledBackend, CompiledRoute
 from pools.core.document import HostMode, Scheme
 from pools.core.mending import Mending
 from pools.core.request import Headers
+from pools.core.target import parse_authority
 
 Pairs = list[tuple[bytes, bytes]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -127,7 +128,7 @@ class HeaderRules:
             peer=peer,
             trusted=True,
             scheme=proto.decode() if proto in (b"http", b"https") else scheme,
-            host=said.get(b"x-forwarded-host", b"").partition(b",")[0].strip() or host,
+            host=_first_host(said.get(b"x-forwarded-host", b"")) or host,
             request_id=request_id if _REQUEST_ID.fullmatch(request_id) else self._make_id(),
         )
 
@@ -176,13 +177,15 @@ class HeaderRules:
         peer = origin.peer.encode()
         if peer:
             said.setdefault(b"x-forwarded-for", []).append(peer)
-        host = origin.host
-        said.setdefault(b"x-forwarded-proto", [origin.scheme.encode()])
-        if host:
-            said.setdefault(b"x-forwarded-host", [host])
+        # What was said of these is in the origin, as far as it can be what it says it is.
+        said[b"x-forwarded-proto"] = [origin.scheme.encode()]
+        said.pop(b"x-forwarded-host", None)
+        ports = said.pop(b"x-forwarded-port", ())
+        if host := origin.host:
             port = host.rpartition(b":")[2]
             port = port if port.isdigit() else _PORT[origin.scheme]
-            said.setdefault(b"x-forwarded-port", [port])
+            said[b"x-forwarded-host"] = [host]
+            said[b"x-forwarded-port"] = [next((p for p in ports if p.isdigit()), port)]
         if route.rewrite is not None and (prefix := route.prefix[: route.rewrite[0]]):
             # Prefixes nest: the outer proxy took its own away first.
             outer = b"".join(said.get(b"x-forwarded-prefix", ())).rstrip(b"/")
@@ -220,7 +223,7 @@ class HeaderRules:
             if lower in dropped:
                 continue
             if lower == b"set-cookie":
-                if value.partition(b"=")[0].strip() in self._private:
+                if cookies.name_of(value) in self._private:
                     continue
                 value = mending.cookie(value)
             elif lower in _REFERENCES:
@@ -279,6 +282,15 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
     # A dual-stack listener shows 10.0.0.1 as ::ffff:10.0.0.1.
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def _first_host(value: bytes) -> bytes:
+    """The first host of X-Forwarded-Host; b"" where it is none."""
+    first = value.partition(b",")[0].strip()
+    try:
+        return parse_authority(first).raw
+    except ValueError:
+        return b""
 
 
 def _hop_address(text: str) -> str | None:

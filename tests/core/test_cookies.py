@@ -1,4 +1,8 @@
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pools.core import cookies
 
@@ -15,6 +19,9 @@ from pools.core import cookies
         ([b"b"], b""),
         ([b'  b = "q" ;a=1'], b'"q"'),
         ([b"b=x=y"], b"x=y"),
+        ([b"a=1,b=2; c=3"], b"2"),
+        ([b"a=1,\t b=2,c=3"], b"2"),
+        ([b"b=1,2; c=3"], b"1,2"),
         ([b""], None),
         ([], None),
     ],
@@ -37,7 +44,25 @@ def test_the_first_cookie_of_that_very_name_is_found(fields, found):
         (b"as=1; a=s", b"as=1; a=s"),
         (b' odd ;; "k"=v ;', b' odd ;; "k"=v ;'),
         (b'a="1;2" ;s=x;b= 3', b'a="1;2" ;b= 3'),
+        (b"a=1,s=x; b=2", b"a=1; b=2"),
+        (b"a=1; s=x,b=2", b"a=1,b=2"),
+        (b"a=1, \ts =x,t=y", b"a=1"),
+        (b"s=x,a=1,2", b"a=1,2"),
+        (b"s=x,y; a=1", b"a=1"),
+        (b"a=1,S=x,as=2", b"a=1,S=x,as=2"),
+        (b'a={"s":1,"b":2}; s=x', b'a={"s":1,"b":2}'),
     ],
 )
 def test_named_cookies_go_and_the_rest_stays_byte_for_byte(value, left):
     assert cookies.strip(value, {b"s", b"t"}) == left
+
+
+_pieces = st.lists(
+    st.sampled_from([b";", b",", b" ", b"\t", b"=", b"a", b"s", b"s=x", b'"', b"1"])
+)
+
+
+@given(_pieces)
+def test_no_cookie_of_that_name_is_left_wherever_it_stands(pieces):
+    left = cookies.strip(b"".join(pieces), {b"s"})
+    assert left is None or not re.search(rb"(^|[;,])[ \t]*s[ \t]*=", left)

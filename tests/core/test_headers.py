@@ -204,6 +204,7 @@ def test_an_ipv6_peer_is_quoted_in_forwarded():
     [
         (b"a=1; admin=x; b=2", b"a=1; b=2"),
         (b"admin=x", None),
+        ("a=1; \u00a0admin\u2003=x".encode(), b"a=1"),
         (b"lb=t; a=1", b"a=1"),
         (b"a=1", b"a=1"),
     ],
@@ -270,12 +271,26 @@ def test_answers_lose_the_fields_of_the_hop_alone():
     ]
 
 
+@pytest.mark.parametrize("host", [b'e"vil', b"evil.test/..", b"", b", x"])
+def test_trusted_peers_pass_on_nothing_that_is_no_host_scheme_or_port(host):
+    said = [
+        (b"x-forwarded-host", host),
+        (b"x-forwarded-proto", b"gopher"),
+        (b"x-forwarded-port", b"99;x"),
+    ]
+    found = dict(sent(said, peer="10.0.0.1"))
+    assert found[b"x-forwarded-host"] == b"a.test"
+    assert found[b"x-forwarded-proto"] == b"http"
+    assert found[b"x-forwarded-port"] == b"80"
+
+
 def test_backends_own_request_id_stays():
     assert received([(b"x-request-id", b"own")]) == [(b"x-request-id", b"own")]
 
 
 def test_backends_cannot_set_the_admins_cookies():
-    headers = [(b"Set-Cookie", b" admin =x"), (b"Set-Cookie", b"administrator=y")]
+    spaced = [b" admin =x", "\u00a0admin=x".encode(), "\u2000admin\u3000=x".encode()]
+    headers = [(b"Set-Cookie", value) for value in [*spaced, b"administrator=y"]]
     found = received(headers, made=rules(private_cookies=["admin"]))
     assert found[:-1] == [(b"Set-Cookie", b"administrator=y")]
 
