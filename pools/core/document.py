@@ -224,7 +224,7 @@ class Probe(Part):
     statuses: Annotated[
         str, BeforeValidator(fields.text_of_int), AfterValidator(fields.statuses)
     ] = "200-399"
-    text: str = ""
+    text: Annotated[str, AfterValidator(fields.probe_text)] = ""
     interval_s: Annotated[float, Strict(), AfterValidator(fields.interval)] = 5.0
     timeout_s: Seconds = 2.0
     rise: Positive = 2

@@ -22,6 +22,7 @@ _STATUSES = re.compile(r"([1-5]\d\d)(?:-([1-5]\d\d))?")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\r\n\t ]+-----END CERTIFICATE-----")
 
 DAY_S = 86_400.0
+PROBED_BYTES = 65_536  # of an answer's body are looked at for the expected text
 
 # Framing and hop-by-hop fields are the proxy's own; Host has its mode.
 RESERVED_HEADERS = frozenset(
@@ -254,6 +255,8 @@ def path_prefix(value: str) -> str:
     """A path on a segment boundary: `/api/` is `/api`; text beyond ASCII is percent-encoded."""
     if not value.startswith("/"):
         raise ValueError(f"{value!r} is not a path prefix: begin it with '/'")
+    if value.endswith("/*"):
+        raise ValueError(f"{value!r}: a prefix takes all that is below it, leave '*' out")
     text = value if value.isascii() else quote(value, safe="/%!$&'()*+,;=:@~")
     if not _TARGET.fullmatch(text) or "?" in text:
         raise ValueError(
@@ -270,6 +273,12 @@ def target(value: str) -> str:
     """A path with its query, as a request line carries it."""
     if not _TARGET.fullmatch(value):
         raise ValueError(f"{value!r} is not a path: begin it with '/', no space or '#'")
+    return value
+
+
+def probe_text(value: str) -> str:
+    if len(value.encode("utf-8", "surrogatepass")) > PROBED_BYTES:
+        raise ValueError(f"too long: a probe reads the first {PROBED_BYTES} bytes of an answer")
     return value
 
 

@@ -133,6 +133,8 @@ def test_canonical_form_and_no_other_the_second_time(check, value, canonical):
         (fields.route_hosts, ("",), "leave the list of hosts empty"),
         (fields.route_hosts, ("a.*.example",), "such as *.example.com"),
         (fields.path_prefix, "api", "begin it with '/'"),
+        (fields.path_prefix, "/*", "leave '*' out"),
+        (fields.path_prefix, "/a/*", "leave '*' out"),
         (fields.path_prefix, "/a?b", "no '?'"),
         (fields.path_prefix, "/a#b", "no '?', '#'"),
         (fields.path_prefix, "/a b", "space"),
@@ -142,6 +144,7 @@ def test_canonical_form_and_no_other_the_second_time(check, value, canonical):
         (fields.status_ranges, "399-200", "use statuses such as"),
         (fields.status_ranges, "600", "use statuses such as"),
         (fields.status_ranges, "200,", "use statuses such as"),
+        (fields.probe_text, "é" * 32_769, "reads the first 65536 bytes"),
         (fields.pem_or_empty, "MIIB", "no BEGIN CERTIFICATE block"),
         (fields.pem_or_empty, f"{PEM}\n-----BEGIN PRIVATE KEY-----", "not all of it"),
     ],
@@ -151,6 +154,10 @@ def test_a_mistake_is_one_line_with_the_mend(check, value, mend):
         check(value)
     assert mend in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_an_expected_text_may_be_as_long_as_what_is_read():
+    assert fields.probe_text("a" * 65_536)
 
 
 def test_an_address_and_its_port():
