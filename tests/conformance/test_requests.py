@@ -154,6 +154,15 @@ def test_names_with_an_underscore_are_dropped(site, get):
     assert b"_" not in request.raw.partition(b"\r\n")[2]
 
 
+@pytest.mark.rule("Q5")
+@pytest.mark.parametrize("field", ["SCRIPT_NAME: /zzz", "PATH_INFO: /admin/"])
+def test_no_field_moves_a_request_to_another_path(site, get, field):
+    """gunicorn takes these as commands from trusted peers, which may pass a client's on."""
+    assert get("/x", field, source=TRUSTED).status == 200
+    assert site.one.got().target == b"/x"
+    assert get("/-/admin/login/", "SCRIPT_NAME: /-", source=TRUSTED).status == 404
+
+
 @pytest.mark.rule("Q6")
 def test_host_is_preserved(site, get):
     get("/", host="PLAIN.test:81")
@@ -265,6 +274,26 @@ def test_bad_chunk_is_refused_and_ends_no_request(site, connect, chunk):
     assert client.response().status == 400
     assert client.rest() == b""
     assert completed == []
+
+
+@pytest.mark.rule("Q8")
+def test_media_types_are_the_backends_affair(site, get):
+    odd = "a/b; x*=bogus''%ff"
+    assert get("/", f"Content-Type: {odd}", f"Accept: {odd}").status == 200
+    assert site.one.got().one("Content-Type") == odd.encode()
+    assert get("/", f"Accept: {odd}", host="nowhere.test").status == 404
+
+
+@pytest.mark.rule("Q7")
+@pytest.mark.parametrize("coding", ["gzip, chunked", "identity, chunked"])
+def test_coded_body_is_refused_rather_than_passed_as_if_plain(site, connect, coding):
+    client = connect()
+    client.send(
+        b"POST / HTTP/1.1\r\nHost: plain.test\r\nTransfer-Encoding: %b\r\n\r\n0\r\n\r\n"
+        % coding.encode()
+    )
+    assert client.response().status in (400, 501)
+    assert site.one.seen.empty()
 
 
 @pytest.mark.rule("Q8")
@@ -492,6 +521,14 @@ def test_traceparent_is_untouched(site, get):
 def test_cookies_of_the_admin_reach_no_backend(site, get):
     get("/", "Cookie: a=1; proxysite_sessionid=x; b=2; proxysite_csrftoken=y")
     assert site.one.got().one("Cookie") == b"a=1; b=2"
+
+
+@pytest.mark.rule("cookies")
+def test_cookies_of_the_admin_in_a_second_field_reach_no_backend(site, get):
+    get("/", "Cookie: a=1", "Cookie: proxysite_sessionid=SECRET; b=2")
+    got = site.one.got().all("Cookie")
+    assert b"SECRET" not in b"".join(got)
+    assert [pair.strip() for value in got for pair in value.split(b";")] == [b"a=1", b"b=2"]
 
 
 @pytest.mark.rule("edits")
