@@ -5,7 +5,8 @@ Rules:
 - Each attempt goes to a backend that was not tried; only the free try after a kept-alive
   connection died goes to the same one.
 - Failures to connect, broken connections, time-outs and the answers 502, 503 and 504 are
-  failures of the backend; any other answer begins its count anew.
+  failures of the backend; any other answer begins its count anew, but only once the
+  exchange ends without a failure: a body may still break off.
 - Once an answer is taken (`respond` said False) nothing is tried again.
 """
 
@@ -54,6 +55,7 @@ class Exchange:
         "_responded",
         "_retrying",
         "_tried",
+        "_well",
         "attempts",
         "deadline",
         "head",
@@ -83,6 +85,7 @@ class Exchange:
         self._free = False  # a free try is due, on the lease still held
         self._retrying = False  # holds a part of the retry budget
         self._responded = False
+        self._well = False  # the lease's backend gave an answer that is no failure
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -148,12 +151,11 @@ class Exchange:
 
         True: the pool retries this status; discard the answer and acquire again.
         """
-        lease = self._lease
-        if lease is None:
+        if self._lease is None:
             return False
         reason = _BAD_STATUS.get(status)
         if reason is None:
-            lease.passive.failures = 0
+            self._well = True
         elif self._judge(reason, True, replayable):
             return True
         self._responded = True
@@ -163,15 +165,16 @@ class Exchange:
                 self._end_retry()
         return False
 
-    def cancel(self) -> None:
-        """The client left: end the exchange without blaming the backend."""
-        self.close()
-
     def close(self) -> None:
-        """End the exchange and all it holds. May be called again."""
+        """End the exchange and all it holds. May be called again.
+
+        A lease that is held still ends without blame, as when the client left.
+        """
         self._closed = True
         if self._lease is not None or self._retrying:
             with self._pool.lock:
+                if self._well and self._lease is not None:
+                    self._lease.passive.failures = 0
                 self._release()
                 self._end_retry()
 

@@ -1,7 +1,8 @@
 """Passive health: ejecting backends by what requests meet (Envoy outlier detection).
 
 Rules:
-- So many failures in a row eject a backend; any other answer begins the count anew.
+- So many failures in a row eject a backend; any other answer that ends well begins the
+  count anew.
 - It stays out for the base time, times how often it has been ejected, at most 300 s (or
   the base time where that is longer). For each base time of good behaviour since it came
   back one ejection is forgotten.

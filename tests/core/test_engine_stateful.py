@@ -143,10 +143,8 @@ class EngineMachine(RuleBasedStateMachine):
                 assert not exchange.respond(status, replayable=True)  # no status is retried
             self.settled.add(exchange)
 
-    @rule(exchange=consumes(exchanges), leave=st.booleans())
-    def close(self, exchange, leave):
-        if leave:
-            exchange.cancel()
+    @rule(exchange=consumes(exchanges))
+    def close(self, exchange):
         exchange.close()
         self.held.pop(exchange, None)
 

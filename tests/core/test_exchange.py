@@ -85,7 +85,7 @@ def test_a_client_that_leaves_is_no_failure_of_the_backend():
     bench = Bench(pool(2))
     for _ in range(50):
         exchange, _ = bench.hold()
-        exchange.cancel()
+        exchange.close()
     assert in_flight(bench) == 0
     assert not bench.engine.ejected()
 
@@ -212,12 +212,17 @@ def test_nothing_is_tried_again_after_the_answer_began():
     assert in_flight(bench) == 0
 
 
-def test_a_body_that_breaks_off_counts_against_the_backend():
-    bench = Bench(pool(2, passive={"failures": 1}))
-    exchange, host = bench.hold()
-    exchange.respond(200, replayable=False)
-    exchange.fail(failure())
-    assert bench.engine.ejected() == {f"web/{host}:80"}
+@pytest.mark.parametrize("failures", [1, 2])
+def test_a_backend_that_always_breaks_its_bodies_off_is_ejected(failures):
+    bench = Bench(pool(2, passive={"failures": failures}))
+    for _ in range(failures):
+        for _ in range(2):
+            exchange, host = bench.hold()
+            exchange.respond(200, replayable=False)
+            if host == "b1":
+                exchange.fail(failure())
+            exchange.close()
+    assert bench.engine.ejected() == {"web/b1:80"}
 
 
 # --- the free try
