@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pools.wsgi.connection import Connection
 
 IDLE_S = 60.0  # nginx keepalive_timeout; what a backend closes earlier is noticed at reuse
+SWEEP_S = 5.0
 PER_KEY = 64
 TOTAL = 1024
 
@@ -20,8 +21,10 @@ TOTAL = 1024
 class IdleConnections:
     """Idle connections by key, the latest used first, bounded in time and number.
 
-    The latest first, so that a pool larger than its traffic shrinks. Thread-safe. A forked
-    child starts empty: two processes on one connection would mix up their answers.
+    The latest first, so that a pool larger than its traffic shrinks. Any use closes what
+    waited too long under other keys, at most every SWEEP_S: backends that drain or go are
+    let go of although no request for them comes. Thread-safe. A forked child starts empty:
+    two processes on one connection would mix up their answers.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -33,9 +36,13 @@ class IdleConnections:
         self._lock = threading.Lock()
         self._idle: dict[Hashable, deque[tuple[float, Connection]]] = {}
         self._count = 0
+        self._sweep_at = self._clock() + SWEEP_S
 
     def take(self, key: Hashable) -> Connection | None:
         """The connection used last that is still open, or None."""
+        now = self._clock()
+        if now >= self._sweep_at:
+            self._sweep(now)
         while True:
             with self._lock:
                 waiting = self._idle.get(key)
@@ -45,17 +52,17 @@ class IdleConnections:
                 self._count -= 1
                 if not waiting:
                     del self._idle[key]
-            if self._clock() - since < IDLE_S and connection.is_quiet():
+            if now - since < IDLE_S and connection.is_quiet():
                 return connection
             connection.close()
 
     def put(self, key: Hashable, connection: Connection) -> None:
         """Keeps a connection whose answer was read to its end."""
         now = self._clock()
+        if now >= self._sweep_at or self._count >= TOTAL:
+            self._sweep(now)
         closing = []
         with self._lock:
-            if self._count >= TOTAL:
-                closing += self._take_expired(now)
             waiting = self._idle.setdefault(key, deque())
             waiting.append((now, connection))
             self._count += 1
@@ -70,16 +77,19 @@ class IdleConnections:
         for each in closing:
             each.close()
 
-    def _take_expired(self, now: float) -> list[Connection]:
-        """Removes what waited too long for any key."""
-        found = []
-        for key, waiting in list(self._idle.items()):
-            while waiting and now - waiting[0][0] >= IDLE_S:
-                found.append(waiting.popleft()[1])
-                self._count -= 1
-            if not waiting:
-                del self._idle[key]
-        return found
+    def _sweep(self, now: float) -> None:
+        """Closes what waited too long under any key."""
+        closing = []
+        with self._lock:
+            self._sweep_at = now + SWEEP_S
+            for key, waiting in list(self._idle.items()):
+                while waiting and now - waiting[0][0] >= IDLE_S:
+                    closing.append(waiting.popleft()[1])
+                    self._count -= 1
+                if not waiting:
+                    del self._idle[key]
+        for each in closing:
+            each.close()
 
     def clear(self) -> None:
         with self._lock:

@@ -102,6 +102,27 @@ def test_number_in_all_is_bounded_and_the_expired_go_first(kept, ends, clock, mo
     assert [kept.take("b"), kept.take("c")] == [young, third]
 
 
+@pytest.mark.parametrize("use", ["put", "take"])
+def test_any_use_closes_what_waited_too_long_under_other_keys(kept, ends, clock, use):
+    drained = ends()
+    kept.put("drained", drained)
+    clock.advance(idle.IDLE_S)
+    if use == "put":
+        kept.put("other", ends())
+    else:
+        kept.take("other")
+    assert not ends.is_open(drained)
+
+
+def test_what_is_still_young_stays(kept, ends, clock):
+    young = ends()
+    clock.advance(idle.IDLE_S)
+    kept.put("a", young)
+    clock.advance(idle.SWEEP_S)
+    kept.take("b")
+    assert kept.take("a") is young
+
+
 def test_clear_closes_all(kept, ends):
     connection = ends()
     kept.put("a", connection)
