@@ -19,6 +19,7 @@ import requests
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
+from pools import net
 from pools.core import fields
 from pools.core.document import Backend, Pool, ProbeKind
 from pools.health import bounded
@@ -98,7 +99,7 @@ def _words(error: BaseException, timeout_s: float) -> str:
     causes = tuple(_chain(error))
     for cause in causes:
         match cause:
-            case bounded.Expired(doing=doing):
+            case net.Expired(doing=doing):
                 return f"timed out after {timeout_s:g} s {doing}"
             case socket.gaierror(errno=socket.EAI_NONAME):
                 return "name does not resolve"

@@ -29,7 +29,7 @@ class Upstream(Protocol):
         """Whether the backend wants no more, as it has answered or closed."""
 
     def remaining_s(self, most_s: float) -> float:
-        """`most_s`, or what is left of the exchange's time."""
+        """`most_s`, or what is left of the exchange's time; 0 at its end."""
 
 
 class _Answered(Exception):
@@ -41,20 +41,27 @@ class Body:
 
     Raises Refused with 413 when it is larger than `most_bytes` (0: no limit), 400 where
     its framing is broken, 411 when it is chunked and the server does not decode it, 408
-    when the client stalls; ClientGone when it leaves.
+    when the client stalls or the exchange's time ends before the body; ClientGone when it
+    leaves.
     """
 
     def __init__(self, environ: Environ, *, most_bytes: int) -> None:
-        length = _length(environ)
-        if length is not None and 0 < most_bytes < length:
-            raise Refused(413, "the body is larger than this route takes")
-        self.length = length
+        self.length: int | None = 0
         self.replayable = True
-        self.complete = length == 0  # whether all of it was yielded
+        self.complete = False  # whether all of it was yielded
+        self._environ = environ
         self._input: Any = environ["wsgi.input"]
-        self._left = length
+        self._left: int | None = 0
         self._most_bytes = most_bytes
         self._count = 0
+
+    def measure(self) -> None:
+        """Finds the length in the request's head: comes before all else."""
+        length = _length(self._environ)
+        if length is not None and 0 < self._most_bytes < length:
+            raise Refused(413, "the body is larger than this route takes")
+        self.length = self._left = length
+        self.complete = length == 0
 
     def pieces(self, upstream: Upstream) -> Generator[bytes, None, None]:
         """The body as it comes; ends early once the backend has answered."""
@@ -83,6 +90,8 @@ class Body:
         while self._left is None or self._left:
             if _readable(upstream.fileno()) and upstream.look():
                 return
+            if not upstream.remaining_s(CLIENT_IDLE_S):
+                raise _late()
             size = BLOCK_BYTES if self._left is None else min(BLOCK_BYTES, self._left)
             piece: bytes = self._taken(self._input.read, size)
             if not piece:
@@ -176,6 +185,8 @@ class _ListeningSocket:
         return self._sock.recv(size)
 
     def _wait(self) -> None:
+        if not self._upstream.remaining_s(CLIENT_IDLE_S):  # while bytes flow, too
+            raise _late()
         pending = getattr(self._sock, "pending", None)  # TLS holds bytes that poll can't see
         if pending and pending():
             return
@@ -186,12 +197,15 @@ class _ListeningSocket:
         while True:
             ready = dict(poll.poll(self._upstream.remaining_s(CLIENT_IDLE_S) * 1000))
             if not ready:
-                self._upstream.remaining_s(CLIENT_IDLE_S)
-                raise Refused(408, "the body did not come in time")
+                raise _late()
             if backend in ready and self._upstream.look():
                 raise _Answered
             if client in ready:
                 return
+
+
+def _late() -> Refused:
+    return Refused(408, "the body did not come in time")
 
 
 def _readable(fd: int) -> bool:

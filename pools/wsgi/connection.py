@@ -13,11 +13,12 @@ import ssl
 import time
 from collections.abc import Callable
 
+from pools import net
 from pools.core.compiled import CompiledBackend, CompiledPool
 from pools.core.document import Scheme
+from pools.core.errors import PoolsError
 from pools.core.retry import FailureKind
-from pools.wsgi import tls
-from pools.wsgi.errors import ClientGone, UpstreamError
+from pools.wsgi.errors import ClientGone, OutOfTime, UpstreamError
 from pools.wsgi.parser import Head, ResponseParser
 
 CHUNK_BYTES = 65_536
@@ -31,40 +32,63 @@ _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 class Watch:
     """Waits for a backend, for no longer than allowed and while there is a client.
 
-    `idle_s` bounds each wait, `deadline` (time.monotonic, or None) all of them. `client` is
-    the client's socket as far as the server in front lets us see it.
+    `idle_s` bounds each wait. `deadline` (time.monotonic, or None) bounds all of them and
+    what comes without waiting; `exchange_s` is the time from the exchange's begin to it.
+    `client` is the client's socket as far as the server in front lets us see it.
     """
 
-    __slots__ = ("_client", "_deadline", "_idle_s")
+    __slots__ = ("_client", "_deadline", "_fair_s", "_idle_s")
 
-    def __init__(self, *, idle_s: float, deadline: float | None, client: int | None) -> None:
+    def __init__(
+        self, *, idle_s: float, exchange_s: float, deadline: float | None, client: int | None
+    ) -> None:
         self._idle_s = idle_s
         self._deadline = deadline
+        self._fair_s = exchange_s / 2
         self._client = client
 
     def remaining_s(self, most_s: float) -> float:
-        """`most_s`, or what is left until the deadline; raises UpstreamError when none is."""
+        """`most_s`, or what is left until the deadline; 0 once it has passed."""
         if self._deadline is None:
             return most_s
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise UpstreamError(FailureKind.TIMEOUT, "the exchange took too long")
-        return min(most_s, left)
+        return min(most_s, max(0.0, self._deadline - time.monotonic()))
+
+    def check(self) -> None:
+        """Raises OutOfTime once the deadline has passed."""
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise OutOfTime
 
     def wait(self, sock: socket.socket, events: int) -> int:
-        """The events of `sock` that came; raises UpstreamError or ClientGone."""
+        """The events of `sock` that came; raises UpstreamError, OutOfTime or ClientGone."""
+        left_s = self.remaining_s(self._idle_s)
+        if not left_s:
+            raise OutOfTime
         poll = select.poll()
         fd = sock.fileno()
         poll.register(fd, events)
         if self._client is not None:
             poll.register(self._client, _PEER_CLOSED)
-        ready = dict(poll.poll(self.remaining_s(self._idle_s) * 1000))
+        ready = dict(poll.poll(left_s * 1000))
         if not ready:
-            self.remaining_s(self._idle_s)
-            raise UpstreamError(FailureKind.TIMEOUT, "the backend did not answer in time")
+            raise self._silence(left_s, events)
         if self._client is not None and self._client in ready:
             raise ClientGone
         return ready[fd]
+
+    def _silence(self, waited_s: float, events: int) -> PoolsError:
+        """What a wait in vain means.
+
+        1. The backend had all of `idle_s`: it failed.
+        2. The deadline came first, but half of the exchange and more went by in this wait
+           for an answer: it failed too.
+        3. It had less, as the client or other backends used the time up. If that counted,
+           a client that is slow on purpose could have healthy backends ejected.
+        """
+        if waited_s >= self._idle_s:
+            return UpstreamError(FailureKind.TIMEOUT, "the backend did not answer in time")
+        if waited_s >= self._fair_s and not events & select.POLLOUT:
+            return UpstreamError(FailureKind.TIMEOUT, "the exchange took too long")
+        return OutOfTime()
 
 
 class Connection:
@@ -74,7 +98,7 @@ class Connection:
         sock.setblocking(False)
         self._sock = sock
         self._tls = isinstance(sock, ssl.SSLSocket)
-        self._watch = Watch(idle_s=0, deadline=None, client=None)
+        self._watch = Watch(idle_s=0, exchange_s=0, deadline=None, client=None)
         self._parser = ResponseParser(b"")
         self.reused = False
         self.sent = False
@@ -92,7 +116,7 @@ class Connection:
         return self._sock.fileno()
 
     def remaining_s(self, most_s: float) -> float:
-        """`most_s`, or what is left of the exchange's time; raises UpstreamError at its end."""
+        """`most_s`, or what is left of the exchange's time; 0 at its end."""
         return self._watch.remaining_s(most_s)
 
     def is_quiet(self) -> bool:
@@ -160,7 +184,7 @@ class Connection:
     def read_body(self) -> bytes:
         """The body's next bytes as they come; b"" at its end.
 
-        Raises UpstreamError where it is cut short, and ClientGone.
+        Raises UpstreamError where it is cut short, OutOfTime and ClientGone.
         """
         while True:
             if data := self._parser.take():
@@ -184,6 +208,7 @@ class Connection:
         return self._parser.complete and self._parser.reusable
 
     def _receive(self) -> None:
+        self._watch.check()  # bytes that flow without a wait are bounded too
         while True:
             try:
                 data = self._sock.recv(CHUNK_BYTES)
@@ -211,50 +236,25 @@ def connect(
 ) -> Connection:
     """A new connection to a backend; raises UpstreamError of kind CONNECT.
 
-    A name that does not resolve is a connect failure of this backend alone. The system's
-    resolver has time-outs of its own; the addresses it gives share `timeout_s`.
+    A name that does not resolve is a connect failure of this backend alone. Resolution,
+    all addresses and the handshake share `timeout_s`.
     """
     until = time.monotonic() + watch.remaining_s(timeout_s)
     spec = backend.spec
     try:
-        sock = _first_that_connects(spec.host, spec.port, until)
-    except (OSError, UnicodeError) as error:
+        sock = net.connect(spec.host, spec.port, until=until, kind=socket.socket)
+    except OSError as error:
         raise _cannot_connect(error) from error
     if spec.scheme is Scheme.HTTP:
         return Connection(sock)
+    name = pool.spec.tls.server_name or spec.host
     try:
-        sock.settimeout(_left_s(until))
-        name = pool.spec.tls.server_name or spec.host
-        return Connection(tls.context(pool.spec.tls).wrap_socket(sock, server_hostname=name))
+        context = net.tls_context(pool.spec.tls)
+        return Connection(context.wrap_socket(sock, server_hostname=name))
     except OSError as error:
         sock.close()
         raise _cannot_connect(error) from error
 
 
-def _first_that_connects(host: str, port: int, until: float) -> socket.socket:
-    """socket.create_connection gives each address the whole time-out; here they share it."""
-    failure = OSError("the name has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM
-    ):
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.settimeout(_left_s(until))
-            sock.connect(address)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return sock
-        except OSError as error:
-            sock.close()
-            failure = error
-    raise failure
-
-
-def _left_s(until: float) -> float:
-    left = until - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("timed out")
-    return left
-
-
-def _cannot_connect(error: Exception) -> UpstreamError:
+def _cannot_connect(error: OSError) -> UpstreamError:
     return UpstreamError(FailureKind.CONNECT, f"cannot connect to the backend: {error}")

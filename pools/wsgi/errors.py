@@ -15,6 +15,13 @@ class UpstreamError(PoolsError):
         super().__init__(reason)
 
 
+class OutOfTime(PoolsError):
+    """The exchange's time is over, and no backend is to blame: it had too little of it."""
+
+    def __init__(self) -> None:
+        super().__init__("the exchange took too long")
+
+
 class ClientGone(PoolsError):
     """The client left: nobody waits for an answer any more, and no backend is to blame."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections import deque
 from collections.abc import Hashable
-from contextlib import closing
+from contextlib import closing, suppress
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -13,19 +15,26 @@ from pools.core.compiled import CompiledBackend
 from pools.core.document import Scheme
 from pools.core.engine import Attempt, Exchange
 from pools.core.errors import NoBackendAvailable
-from pools.core.headers import HOP_BY_HOP, host_for
+from pools.core.headers import HOP_BY_HOP, Pairs, host_for
 from pools.core.retry import Failure, FailureKind
 from pools.wsgi import responses, servers
 from pools.wsgi.arrival import Arrival, header_rules
 from pools.wsgi.body import Body
 from pools.wsgi.connection import Connection, Watch, connect
-from pools.wsgi.errors import ClientGone, Refused, UpstreamError
+from pools.wsgi.errors import ClientGone, OutOfTime, Refused, UpstreamError
 from pools.wsgi.idle import IdleConnections
 from pools.wsgi.parser import Head
 
 logger = logging.getLogger("pools.wsgi")
 
 idle = IdleConnections()
+
+# Answers that were collected instead of closed. The collector may run while its thread holds
+# a pool's lock, which is what ends a lease: that waits for the next request.
+_abandoned: deque[Forwarding] = deque()
+
+# A client that kept a backend waiting for so long may have made it give up.
+SLOW_CLIENT_S = 5.0
 
 _STATUS = {FailureKind.CONNECT: 502, FailureKind.ERROR: 502, FailureKind.TIMEOUT: 504}
 
@@ -44,16 +53,24 @@ class Forwarding:
         self._route = exchange.route
         self._watch = Watch(
             idle_s=self._route.response_timeout_s,
+            exchange_s=self._route.exchange_timeout_s,
             deadline=exchange.deadline,
             client=servers.client_fd(arrived.environ),
         )
+        self._body = Body(arrived.environ, most_bytes=self._route.max_body_bytes)
+        self._fields: Pairs = []  # of the request
         self._backend: CompiledBackend | None = None  # of the last attempt
         self._connection: Connection | None = None  # while it is in use
         self._sent_host = b""
         self._sent_all = False  # the request, to its end
+        self._client_s = 0.0  # how long the client kept the backend waiting
+        self._given_at = 0.0  # when it was given bytes of the answer
 
     def answer(self) -> HttpResponseBase:
         """The backend's answer, or an error of ours."""
+        while _abandoned:
+            with suppress(IndexError):  # another thread was faster
+                _abandoned.popleft().close()
         try:
             return self._answer()
         except Refused as refusal:
@@ -73,9 +90,18 @@ class Forwarding:
             status = _STATUS[failure.kind]
             self._log(logging.WARNING, status, failure.reason)
             return self._error(status)
+        except OutOfTime as late:
+            self.close()
+            self._log(logging.WARNING, 504, str(late))
+            return self._error(504)
         except BaseException:
             self.close()
             raise
+
+    def abandon(self) -> None:
+        """Closes the connection, and the exchange with the next request."""
+        self._drop_connection()
+        _abandoned.append(self)
 
     def close(self) -> None:
         """Ends the exchange; a connection that is still in use is closed."""
@@ -85,31 +111,34 @@ class Forwarding:
     def read(self) -> bytes:
         """The next bytes of the body as they come, b"" at its end.
 
-        Raises CutShort where the backend cut it short or the client left.
+        Raises CutShort where the backend cut it short, the time is over or the client left.
         """
         connection = self._connection
         if connection is None:
             return b""
+        self._client_s += time.monotonic() - self._given_at
         try:
             data = connection.read_body()
-        except UpstreamError as failure:
-            self._fail(failure)
+        except (UpstreamError, OutOfTime) as failure:
+            if isinstance(failure, UpstreamError):
+                self._fail(failure)
             self.close()
-            self._log(logging.WARNING, 0, failure.reason)
+            self._log(logging.WARNING, 0, str(failure))
             servers.cut(self._arrived.environ)
-            raise responses.CutShort(failure.reason) from None
+            raise responses.CutShort(str(failure)) from None
         except ClientGone:
             self.close()
             self._log(logging.INFO, 499, "the client left during the answer")
             raise responses.CutShort("the client left") from None
         if connection.complete:
             self._finish(connection)
+        self._given_at = time.monotonic()
         return data
 
     def _answer(self) -> HttpResponseBase:
         if self._arrived.head.method == b"TRACE":  # it would show fields that we add
             raise Refused(405, "TRACE is not served")
-        self._body = Body(self._arrived.environ, most_bytes=self._route.max_body_bytes)
+        self._body.measure()
         self._fields = header_rules().request(
             self._arrived.head.headers,
             origin=self._arrived.origin,
@@ -130,6 +159,7 @@ class Forwarding:
         first = connection.take_body()
         if connection.complete:  # most are: the backend is free before the client has it all
             self._finish(connection)
+        self._given_at = time.monotonic()
         return responses.ProxyResponse(
             status=head.status,
             reason=head.reason,
@@ -205,12 +235,16 @@ class Forwarding:
     def _upload(self, connection: Connection) -> bool:
         """Sends the body as it comes; False where the backend answered before its end."""
         chunked = self._body.length is None
+        asked_at = time.monotonic()
         with closing(self._body.pieces(connection)) as pieces:
             for piece in pieces:
+                self._client_s += time.monotonic() - asked_at
                 if not connection.send(
                     b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece
                 ):
                     return False
+                asked_at = time.monotonic()
+        self._client_s += time.monotonic() - asked_at
         # Only what came to its end is ended: a body cut short must not look whole.
         if not self._body.complete:
             return False
@@ -232,7 +266,14 @@ class Forwarding:
                 raise ClientGone from error
 
     def _fail(self, failure: UpstreamError) -> bool:
-        """Reports a failed attempt; whether there is to be another."""
+        """Reports a failed attempt; whether there is to be another.
+
+        Not reported is what the client may have brought about: a backend's own time-outs
+        end requests that come slowly and answers that are read slowly. The body is read by
+        then, or the answer has begun, so that there is no other attempt anyway.
+        """
+        if self._client_s >= SLOW_CLIENT_S:
+            return False
         connection = self._connection
         return self._exchange.fail(
             Failure(

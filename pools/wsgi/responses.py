@@ -38,6 +38,9 @@ class Answer(Protocol):
     def close(self) -> None:
         """Ends it, whether or not it was read. May be called again."""
 
+    def abandon(self) -> None:
+        """Has it closed soon. Called by the garbage collector: it must take no lock."""
+
 
 class ProxyResponse(StreamingHttpResponse):
     """A backend's answer: its fields in number, order and value, its body as it comes.
@@ -48,6 +51,8 @@ class ProxyResponse(StreamingHttpResponse):
 
     # Read by django.utils.log: a backend's 404 or 500 is no error of this project.
     _has_been_logged = True
+
+    _answer: Answer | None = None  # until it is closed
 
     def __init__(
         self, *, status: int, reason: bytes, fields: Pairs, first: bytes, answer: Answer | None
@@ -72,14 +77,19 @@ class ProxyResponse(StreamingHttpResponse):
     def __iter__(self) -> Iterator[bytes]:
         # Even if nothing of the body has come: an empty piece sends the head.
         yield self._first
-        if self._answer is not None:
-            while piece := self._answer.read():
-                yield piece
+        while self._answer is not None and (piece := self._answer.read()):
+            yield piece
 
     def close(self) -> None:
-        if self._answer is not None:
-            self._answer.close()
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer.close()
         super().close()
+
+    def __del__(self) -> None:
+        # Nobody closed it: a middleware above ours raised, and Django answers by itself.
+        if self._answer is not None:
+            self._answer.abandon()
 
 
 class CutShort(ConnectionResetError):

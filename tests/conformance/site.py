@@ -52,6 +52,13 @@ class Site:
                     _pool("all-methods", left, right, retry={"non_idempotent": True}),
                     _pool("sticky", left, right, sticky={"mode": "cookie"}),
                     _pool("ejecting", left, right, passive={"failures": 2}),
+                    _pool(
+                        "impatient",
+                        left,
+                        right,
+                        passive={"failures": 1, "panic_percent": 0},
+                        exchange_timeout_s=0.5,
+                    ),
                     {
                         **_pool("draining", right),
                         "backends": [
@@ -110,6 +117,7 @@ class Site:
                             "all-methods",
                             "sticky",
                             "ejecting",
+                            "impatient",
                             "draining",
                             "full",
                             "secure",

@@ -344,6 +344,18 @@ def test_backend_that_keeps_failing_is_left_alone(site, get):
     assert site.left.connections == 2
 
 
+@pytest.mark.rule("F6")
+def test_client_that_stalls_its_upload_ejects_nobody(site, connect, get):
+    """Whichever limit passes first it is the client's fault; here the exchange's does."""
+    for _ in range(4):
+        client = connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: impatient.test\r\nContent-Length: 9\r\n\r\nabc")
+        assert client.response().status == 408
+    assert {get(host="impatient.test").status for _ in range(4)} == {200}
+    assert not site.left.seen.empty()
+    assert not site.right.seen.empty()
+
+
 @pytest.mark.rule("F7")
 def test_draining_backend_gets_no_new_requests(site, get):
     assert {get(host="draining.test").status for _ in range(4)} == {200}

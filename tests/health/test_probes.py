@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
+from pools import net
 from pools.core import codec
 from pools.core.document import Backend as Spec
 from pools.core.document import Pool
-from pools.health import bounded
 from pools.health.probes import MAX_BODY_BYTES, probe
 from tests import services
 
@@ -120,13 +120,13 @@ def test_a_name_that_does_not_resolve(monkeypatch):
     def fails(*args, **kwargs):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(bounded.socket, "getaddrinfo", fails)
+    monkeypatch.setattr(net.socket, "getaddrinfo", fails)
     assert ask(80, host="nowhere.example").reason == "name does not resolve"
 
 
 def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch):
     hanging = threading.Event()
-    monkeypatch.setattr(bounded.socket, "getaddrinfo", lambda *a, **k: hanging.wait(30) and [])
+    monkeypatch.setattr(net.socket, "getaddrinfo", lambda *a, **k: hanging.wait(30) and [])
     result = ask(80, host="nowhere.example", timeout_s=0.1)
     hanging.set()
     assert result.reason == "timed out after 0.1 s resolving the name"

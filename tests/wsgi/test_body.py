@@ -16,6 +16,7 @@ class Upstream:
 
     def __init__(self) -> None:
         self.ours, self.theirs = socket.socketpair()
+        self.left_s = 60.0
 
     def fileno(self) -> int:
         return self.ours.fileno()
@@ -24,7 +25,7 @@ class Upstream:
         return bool(self.ours.recv(1))
 
     def remaining_s(self, most_s: float) -> float:
-        return most_s
+        return min(most_s, self.left_s)
 
 
 @pytest.fixture
@@ -34,12 +35,18 @@ def upstream() -> Iterator[Upstream]:
         yield upstream
 
 
+def measured(environ: dict[str, object], *, most_bytes: int = 0) -> Body:
+    made = Body(environ, most_bytes=most_bytes)
+    made.measure()
+    return made
+
+
 def sized(data: bytes, length: int | None = None, *, most_bytes: int = 0) -> Body:
     environ = {
         "wsgi.input": io.BytesIO(data),
         "CONTENT_LENGTH": str(len(data) if length is None else length),
     }
-    return Body(environ, most_bytes=most_bytes)
+    return measured(environ, most_bytes=most_bytes)
 
 
 def chunked(data: bytes, *, most_bytes: int = 0) -> Body:
@@ -48,7 +55,7 @@ def chunked(data: bytes, *, most_bytes: int = 0) -> Body:
         "wsgi.input_terminated": True,
         "HTTP_TRANSFER_ENCODING": "chunked",
     }
-    return Body(environ, most_bytes=most_bytes)
+    return measured(environ, most_bytes=most_bytes)
 
 
 @pytest.mark.parametrize("make", [sized, chunked])
@@ -104,13 +111,13 @@ def test_too_large_is_413_while_it_comes(upstream):
 @pytest.mark.parametrize("length", ["+5", "5x", "\xb2", "-1"])
 def test_a_length_that_is_none_is_400(length):
     with pytest.raises(Refused) as caught:
-        Body({"wsgi.input": io.BytesIO(), "CONTENT_LENGTH": length}, most_bytes=0)
+        measured({"wsgi.input": io.BytesIO(), "CONTENT_LENGTH": length})
     assert caught.value.status == 400
 
 
 def test_chunked_where_the_server_does_not_decode_it_is_411():
     with pytest.raises(Refused) as caught:
-        Body({"wsgi.input": io.BytesIO(), "HTTP_TRANSFER_ENCODING": "chunked"}, most_bytes=0)
+        measured({"wsgi.input": io.BytesIO(), "HTTP_TRANSFER_ENCODING": "chunked"})
     assert caught.value.status == 411
 
 
@@ -119,7 +126,7 @@ def test_what_the_server_raises_is_the_clients_fault(upstream):
         def read(self, size: int | None = -1) -> bytes:
             raise ValueError("bad chunk")
 
-    made = Body({"wsgi.input": Broken(), "CONTENT_LENGTH": "5"}, most_bytes=0)
+    made = measured({"wsgi.input": Broken(), "CONTENT_LENGTH": "5"})
     with pytest.raises(Refused, match="bad chunk") as caught:
         list(made.pieces(upstream))
     assert caught.value.status == 400
@@ -130,4 +137,33 @@ def test_client_that_stalls_is_408(upstream, monkeypatch):
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(Refused) as caught:
         body._ListeningSocket(ours, upstream).recv(1)
+    assert caught.value.status == 408
+
+
+def test_client_that_stalls_until_the_exchange_ends_is_408(upstream):
+    upstream.left_s = 0.01
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(Refused) as caught:
+        body._ListeningSocket(ours, upstream).recv(1)
+    assert caught.value.status == 408
+
+
+def test_body_that_keeps_coming_is_408_once_the_exchange_ends(upstream):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        listening = body._ListeningSocket(ours, upstream)
+        theirs.send(b"xy")
+        assert listening.recv(1) == b"x"
+        upstream.left_s = 0
+        with pytest.raises(Refused) as caught:
+            listening.recv(1)
+    assert caught.value.status == 408
+
+
+def test_blocks_that_keep_coming_are_408_once_the_exchange_ends(upstream):
+    pieces = sized(bytes(BLOCK_BYTES * 3)).pieces(upstream)
+    next(pieces)
+    upstream.left_s = 0
+    with pytest.raises(Refused) as caught:
+        next(pieces)
     assert caught.value.status == 408

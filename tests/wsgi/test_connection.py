@@ -1,35 +1,21 @@
 import socket
 import time
-from dataclasses import replace
 
 import pytest
 
-from pools.core.document import Tls
 from pools.core.retry import FailureKind
-from pools.wsgi import connection, tls
 from pools.wsgi.connection import Connection, Watch, connect
-from pools.wsgi.errors import ClientGone, UpstreamError
+from pools.wsgi.errors import ClientGone, OutOfTime, UpstreamError
 from tests.core.build import pool, snapshot
 
 
-def watch(*, idle_s=10.0, deadline=None, client=None):
-    return Watch(idle_s=idle_s, deadline=deadline, client=client)
+def watch(*, idle_s=10.0, exchange_s=0.0, deadline=None, client=None):
+    return Watch(idle_s=idle_s, exchange_s=exchange_s, deadline=deadline, client=client)
 
 
 def target(host, port):
     made = snapshot(pool([{"host": host, "port": port}])).pools["web"]
     return made.backends[0], made
-
-
-def test_all_addresses_of_a_name_are_tried(monkeypatch):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        found = [
-            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", port)),
-            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)),
-        ]
-        monkeypatch.setattr(connection.socket, "getaddrinfo", lambda *_, **__: found)
-        connect(*target("two.test", port), timeout_s=5, watch=watch()).close()
 
 
 def test_ipv6():
@@ -44,32 +30,51 @@ def test_name_that_does_not_resolve_is_a_connect_failure(monkeypatch, error):
     def fails(*_, **__):
         raise error
 
-    monkeypatch.setattr(connection.socket, "getaddrinfo", fails)
+    monkeypatch.setattr(socket, "getaddrinfo", fails)
     with pytest.raises(UpstreamError) as caught:
         connect(*target("nowhere.test", 80), timeout_s=5, watch=watch())
     assert caught.value.kind is FailureKind.CONNECT
 
 
-def test_no_address_is_a_connect_failure(monkeypatch):
-    monkeypatch.setattr(connection.socket, "getaddrinfo", lambda *_, **__: [])
-    with pytest.raises(UpstreamError, match="no address"):
-        connect(*target("nowhere.test", 80), timeout_s=5, watch=watch())
-
-
-def test_addresses_share_the_time_out(monkeypatch):
-    """None is tried once the time is over."""
-    monkeypatch.setattr(connection.socket, "getaddrinfo", lambda *_, **__: [
-        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 9))
-    ])  # fmt: skip
-    with pytest.raises(UpstreamError, match="timed out"):
-        connect(*target("a.test", 9), timeout_s=-1, watch=watch())
-
-
-def test_deadline_of_the_exchange_bounds_all():
+def test_deadline_of_the_exchange_bounds_connecting_too():
     past = time.monotonic() - 1
-    with pytest.raises(UpstreamError) as caught:
+    with pytest.raises(UpstreamError, match="timed out") as caught:
         connect(*target("127.0.0.1", 9), timeout_s=5, watch=watch(deadline=past))
-    assert caught.value.kind is FailureKind.TIMEOUT
+    assert caught.value.kind is FailureKind.CONNECT
+
+
+def test_deadline_ends_an_answer_that_keeps_coming():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        made = Connection(ours)
+        made.begin(b"GET", watch(deadline=time.monotonic() - 1), reused=False)
+        theirs.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        with pytest.raises(OutOfTime):
+            made.read_body()
+
+
+@pytest.mark.parametrize(
+    ("exchange_s", "error"), [(0.02, UpstreamError), (60.0, OutOfTime)], ids=["most", "last"]
+)
+def test_deadline_is_the_backends_failure_if_it_had_most_of_the_time(exchange_s, error):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        made = Connection(ours)
+        over = watch(exchange_s=exchange_s, deadline=time.monotonic() + 0.02)
+        made.begin(b"GET", over, reused=False)
+        with pytest.raises(error, match="the exchange took too long"):
+            made.read_body()
+
+
+def test_deadline_while_the_request_is_being_sent_is_not_the_backends_failure():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        made = Connection(ours)
+        made.begin(
+            b"PUT", watch(exchange_s=0.02, deadline=time.monotonic() + 0.02), reused=False
+        )
+        with pytest.raises(OutOfTime):
+            made.send(bytes(10_000_000))
 
 
 def test_wait_ends_when_the_client_leaves():
@@ -114,10 +119,3 @@ def test_answer_before_a_reset_counts():
         theirs.close()
         assert not made.send(b"x")
         assert made.read_head(lambda head: None).status == 403
-
-
-def test_contexts_are_made_once_and_by_the_pool():
-    spec = Tls(verify=False)
-    assert tls.context(spec) is tls.context(replace(spec))
-    assert not tls.context(spec).check_hostname
-    assert tls.context(Tls()).check_hostname

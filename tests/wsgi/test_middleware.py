@@ -12,24 +12,16 @@ from django.utils.log import log_response
 
 from pools.control import watch
 from pools.core.engine import Engine
-from pools.wsgi import arrival, forwarding
+from pools.wsgi import arrival
 from pools.wsgi.middleware import ReverseProxyMiddleware
 from pools.wsgi.view import PoolProxyView
-from tests.conformance.backends import OK, Backend
+from tests.conformance.backends import OK
 from tests.core.build import pool, snapshot
 
 # An answer that is closed makes Django look at its connection, if an earlier test left one.
 pytestmark = pytest.mark.django_db
 
 DJANGO = HttpResponse("Django's")
-
-
-@pytest.fixture
-def backend():
-    backend = Backend()
-    yield backend
-    forwarding.idle.clear()
-    backend.close()
 
 
 @pytest.fixture
