@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,10 @@ class Command(BaseCommand):
             banner.show(listener.getsockname(), login=login, backends=backends)
             supervisor.run()
             supervisor.say("ending: what is under way is finished; Ctrl-C again ends at once")
-            listener.close()  # who connects now is refused, and may go elsewhere
+            # Who connects now is refused, and may go elsewhere: for gunicorn's copy too,
+            # in whose queue a connection would wait for the end.
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
             supervisor.drain()
 
     def _start_demo(self, supervisor: Supervisor, ports: Sequence[int]) -> list[banner.Backend]:
