@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from django import forms
 from django.contrib import messages
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
@@ -46,6 +46,13 @@ def _in_turn() -> Iterator[None]:
     with transaction.atomic():
         PublishedState.lock()
         yield
+
+
+def _problems(error: DocumentError | OperationalError) -> Sequence[Problem]:
+    if isinstance(error, DocumentError):
+        return error.problems
+    reason = str(error).strip().splitlines()[0]
+    return (Problem((), f"the database did not take it ({reason}): try again"),)
 
 
 def place(row: PartModel) -> Path:
@@ -81,6 +88,8 @@ class PartForm(base.ModelForm[R]):
                 column, rest = "", ()
             if column in self.fields:
                 return column, str(Problem(rest, problem.message))
+        if not problem.path:
+            return None, f"Nothing was saved: {problem}"
         return None, f"Nothing was saved, as the configuration does not hold: {problem}"
 
 
@@ -103,9 +112,9 @@ class PublishingAdmin(base.ModelAdmin[R]):
         try:
             with _in_turn():
                 return super().changeform_view(request, object_id, form_url, extra_context)
-        except DocumentError as error:
+        except (DocumentError, OperationalError) as error:
             # All is rolled back. Once more, so that the form comes back with the reasons.
-            request.META[_REFUSED] = error.problems
+            request.META[_REFUSED] = _problems(error)
             return super().changeform_view(request, object_id, form_url, extra_context)
 
     def get_form(
@@ -144,7 +153,7 @@ class PublishingAdmin(base.ModelAdmin[R]):
         try:
             with _in_turn():
                 return super().delete_view(request, object_id, extra_context)
-        except DocumentError as error:
+        except (DocumentError, OperationalError) as error:
             self.refuse(request, error)
             page = f"{self.opts.app_label}_{self.opts.model_name}_change"
             return redirect(f"{self.admin_site.name}:{page}", object_id)
@@ -166,7 +175,7 @@ class PublishingAdmin(base.ModelAdmin[R]):
         try:
             with _in_turn():
                 return super().response_action(request, queryset, *args, **kwargs)
-        except DocumentError as error:
+        except (DocumentError, OperationalError) as error:
             self.refuse(request, error)
             return HttpResponseRedirect(request.get_full_path())
 
@@ -181,8 +190,8 @@ class PublishingAdmin(base.ModelAdmin[R]):
             yield
         request.META[_OUTCOME] = outcome
 
-    def refuse(self, request: HttpRequest, error: DocumentError) -> None:
-        for problem in error.problems:
+    def refuse(self, request: HttpRequest, error: DocumentError | OperationalError) -> None:
+        for problem in _problems(error):
             self.message_user(request, f"Nothing was changed: {problem}", messages.ERROR)
 
     def message_user(

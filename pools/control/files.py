@@ -58,9 +58,16 @@ def load(content: bytes) -> Any:
         data = loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise _at(mark, error.problem or error.context or "is not YAML") from None
+        reason = error.problem or error.context or "is not YAML"
+        if reason.startswith("but "):  # the second half of a sentence
+            reason = f"{error.context}, {reason}"
+        raise _at(mark, reason) from None
     except yaml.YAMLError as error:  # characters that YAML does not allow
         raise FileError(" ".join(str(error).split())) from None
+    except ValueError as error:  # a number of thousands of digits
+        raise FileError(str(error)) from None
+    if data is None:
+        raise FileError(_EMPTY.format("holds nothing"))
     if isinstance(data, dict) and "pools" not in data:
         raise FileError(_EMPTY.format("names no pools"))
     return data

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import OperationalError
 
 from pools.control import compile, publish
 from pools.core.errors import DocumentError, Problem
@@ -43,6 +44,26 @@ def test_a_refused_change_shows_the_reason_and_all_that_was_typed(client, broken
     (message,) = browser.errors(response)["__all__"]
     assert message.startswith(
         "Nothing was saved, as the configuration does not hold: pools[spare].policy:"
+    )
+    shown = browser.read(response)
+    assert {name: shown[name] for name in typed} == {
+        name: [text] for name, text in typed.items()
+    }
+
+
+def test_a_database_that_does_not_take_a_change_costs_nothing_that_was_typed(
+    client, broken, monkeypatch
+):
+    def locked():
+        raise OperationalError("database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compile, "document", locked)
+        typed = {"policy": "random", "probe_path": "/up"}
+        response = browser.send(client, f"pool/{broken.pk}/change/", **typed)
+    (message,) = browser.errors(response)["__all__"]
+    assert message == (
+        "Nothing was saved: the database did not take it (database is locked): try again"
     )
     shown = browser.read(response)
     assert {name: shown[name] for name in typed} == {

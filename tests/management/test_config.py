@@ -222,6 +222,16 @@ def test_rows_that_do_not_hold_are_named_and_can_be_replaced(file):
     assert Pool.objects.get().policy == "round_robin"
 
 
+def test_a_writer_who_takes_long_is_told_apart_from_a_missing_database(file):
+    def refuse(*_: object) -> None:
+        raise OperationalError("database is locked")
+
+    with connection.execute_wrapper(refuse):
+        assert run("apply", file)[2] == [
+            "the database: database is locked (somebody else is writing: try again)"
+        ]
+
+
 def test_a_database_that_is_away_is_one_line(file):
     def refuse(*_: object) -> None:
         raise OperationalError("connection refused\n\tis it running?")

@@ -148,7 +148,11 @@ class Command(BaseCommand):
         except DocumentError as error:
             self.fail("the database", *error.problems)
         except Error as error:
-            self.fail("the database", f"{error} (is it there, and is `migrate` done?)")
+            reason = str(error)
+            mend = "is it there, and is `migrate` done?"
+            if "locked" in reason:  # SQLite's word for a writer that takes long
+                mend = "somebody else is writing: try again"
+            self.fail("the database", f"{reason} ({mend})")
 
     def fail(self, where: str, *problems: Problem | str) -> NoReturn:
         """A line for each problem, with where it is first; exit 2."""
