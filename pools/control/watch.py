@@ -184,6 +184,10 @@ class Watcher:
     def _end_ejections(self, now: datetime) -> None:
         """A passing probe ends an ejection."""
         ejected = self.engine.ejected()
+        if new := ejected.difference(self._ejected):
+            for status in self.engine.status():
+                if status.key in new:
+                    logger.warning("%s: %s", status.key, status.why)
         self._ejected = {key: self._ejected.get(key, now) for key in ejected}
         if ejected:
             self.engine.recovered(verdicts.recovered(self._ejected))

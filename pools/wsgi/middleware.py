@@ -56,6 +56,10 @@ class ReverseProxyMiddleware:
         except Refused as refusal:
             logger.info("refused: %s", refusal.reason)
             return responses.error(request, refusal.status, request_id=arrival.make_id())
+        if arrived.host:
+            # The authority of an absolute-form target replaces Host (RFC 9112 §3.2.2), for
+            # Django too: it must not see another host than the one decided by here.
+            request.META["HTTP_HOST"] = arrived.host.decode("latin-1")
         if self._reserved.holds(arrived.head.host, arrived.head.path):
             return self.get_response(request)
         route = watch.engine().match(arrived.head)

@@ -108,7 +108,7 @@ def test_health_that_grew_stale_is_unknown_though_nothing_was_written(monkeypatc
     assert verdict_of(watcher) is Verdict.DOWN
 
 
-def test_a_passing_probe_ends_an_ejection(monkeypatch):
+def test_an_ejection_is_said_and_a_passing_probe_ends_it(caplog):
     publish_site()
     set_health("up")
     watcher = watch.Watcher()
@@ -125,7 +125,12 @@ def test_a_passing_probe_ends_an_ejection(monkeypatch):
             else:
                 exchange.respond(200, replayable=True)
     watcher.look()
+    watcher.look()
     assert "web/a:1" in engine.ejected()
+    (said,) = [
+        record.getMessage() for record in caplog.records if "web/a:1" in record.getMessage()
+    ]
+    assert said == "web/a:1: ejected for 30 s after failed requests"
     ProbeSchedule.objects.update(done_at=timezone.now() + timedelta(seconds=6))
     watcher.look()
     assert engine.ejected() == frozenset()

@@ -56,6 +56,20 @@ def test_admin_is_djangos(engine, settings):
         assert response.status_code == 200
 
 
+def test_django_sees_the_host_that_the_target_names(engine, settings):
+    settings.POOLS_RESERVED_PATHS = ["/admin"]
+    seen = []
+
+    def django(request):
+        seen.append(request.META["HTTP_HOST"])
+        return DJANGO
+
+    raw = "http://named.test/admin/"
+    request = RequestFactory().get("/admin/", HTTP_HOST="localhost", RAW_URI=raw)
+    ReverseProxyMiddleware(django)(request)
+    assert seen == ["named.test"]
+
+
 def test_admins_host_is_djangos(engine, settings):
     settings.POOLS_ADMIN_HOST = "a.test"
     assert served() is DJANGO
