@@ -38,11 +38,7 @@ def strip(value: bytes, names: Collection[bytes]) -> bytes | None:
         return value
     first, *others = _SEPARATOR.split(value)
     pairs = [(b"", first), *zip(others[::2], others[1::2], strict=True)]
-    kept = [
-        separator + pair
-        for separator, pair in pairs
-        if name_of(pair) not in names
-    ]
+    kept = [separator + pair for separator, pair in pairs if name_of(pair) not in names]
     if len(kept) == len(pairs):
         return value
     return b"".join(kept).lstrip(b";, \t").rstrip() or None
