@@ -44,11 +44,19 @@ _BLUE = {
     "950": "oklch(28.2% .091 267.935)",
 }
 
+# In the page itself: /favicon.ico is a route's, as is all of /.
+_ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
+    "%3Cpath fill='none' stroke='%232563eb' stroke-width='2' d='M1 8h5l4-5h5M6 8l4 5h5'/%3E"
+    "%3C/svg%3E"
+)
+
 UNFOLD = {
     "SITE_TITLE": "proxysite",
     "SITE_HEADER": "proxysite",
     "SITE_SUBHEADER": "Reverse proxy and load balancer",
     "SITE_SYMBOL": "alt_route",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _ICON}],
     "SITE_URL": None,  # what is at / is a route's, not the console's
     "SHOW_VIEW_ON_SITE": False,
     "COLORS": {"primary": _BLUE},

@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 
-class _Form(HTMLParser):
+class Form(HTMLParser):
     """The values of the controls of the form with an id, as a browser would send them."""
 
     def __init__(self, form_id: str) -> None:
@@ -66,7 +66,7 @@ def form(client: Client, url: str) -> dict[str, list[str]]:
 
 
 def read(response: HttpResponse) -> dict[str, list[str]]:
-    parser = _Form(f"{response.context['opts'].model_name}_form")
+    parser = Form(f"{response.context['opts'].model_name}_form")
     parser.feed(response.content.decode())
     return parser.values
 

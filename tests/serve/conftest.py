@@ -81,8 +81,12 @@ class Serve:
     def url(self):
         return re.search(r"proxy +│ (http://\S+)/", self.output)[1]
 
+    @property
+    def password(self):
+        return re.search(r"password +│ (\S+) ", self.output)[1]
+
     def get(self, path, **kwargs):
-        return requests.get(self.url + path, timeout=10, **kwargs)
+        return requests.get(self.url + path, timeout=STARTED_WITHIN_S, **kwargs)
 
     def meets(self, count, path="/demo/"):
         """Which backends so many requests met; each of them must succeed."""
@@ -95,7 +99,14 @@ class Serve:
 
     def demo(self, name):
         """The process of a demo backend."""
-        return int(re.search(rf"{name} +│ \S+ process (\d+)", self.output)[1])
+        return int(self._demo(name)[2])
+
+    def address(self, name):
+        """Where a demo backend listens."""
+        return self._demo(name)[1]
+
+    def _demo(self, name):
+        return re.search(rf"{name} +│ http://(\S+), process (\d+)", self.output)
 
     def interrupt(self):
         """Ctrl-C; its exit status."""
