@@ -142,7 +142,11 @@ class Body:
 
 
 def _length(environ: Environ) -> int | None:
-    if "HTTP_TRANSFER_ENCODING" in environ:
+    coding = environ.get("HTTP_TRANSFER_ENCODING")
+    if coding is not None:
+        # gunicorn takes a few others before it, and leaves the body coded by them.
+        if coding.strip().lower() != "chunked":
+            raise Refused(501, f"no transfer coding but chunked is served: {coding}")
         # Only a server that says so decodes it and marks its end (PEP 3333 knows neither).
         if not environ.get("wsgi.input_terminated"):
             raise Refused(411, "this server takes no chunked body: send Content-Length")

@@ -15,7 +15,7 @@ from pools.core.compiled import CompiledBackend
 from pools.core.document import Scheme
 from pools.core.engine import Attempt, Exchange
 from pools.core.errors import NoBackendAvailable
-from pools.core.headers import HOP_BY_HOP, Pairs, host_for
+from pools.core.headers import Pairs, host_for
 from pools.core.retry import Failure, FailureKind
 from pools.wsgi import responses, servers
 from pools.wsgi.arrival import Arrival, header_rules
@@ -251,17 +251,20 @@ class Forwarding:
         return connection.send(b"0\r\n\r\n") if chunked else True
 
     def _relay_hints(self, head: Head) -> None:
-        """Passes 103 on where the server can; WSGI has no other 1xx."""
+        """Passes 103 on where the server can; WSGI has no other 1xx.
+
+        Its Link fields alone: that is what hints are, and no other field may go past the
+        rules of the answer that follows.
+        """
         send = self._arrived.environ.get("wsgi.early_hints")
-        if head.status == 103 and send is not None:
+        links = [
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in head.headers
+            if name.lower() == b"link" and b"link" not in self._route.response_remove
+        ]
+        if head.status == 103 and send is not None and links:
             try:
-                send(
-                    [
-                        (name.decode("latin-1"), value.decode("latin-1"))
-                        for name, value in head.headers
-                        if name.lower() not in HOP_BY_HOP
-                    ]
-                )
+                send(links)
             except OSError as error:
                 raise ClientGone from error
 

@@ -22,6 +22,7 @@ TEXTS = {
     411: "The request's body needs a Content-Length.",
     413: "The request's body is too large.",
     499: "The client left before the answer.",
+    501: "The request's body is coded in a way that is not served here.",
     502: "The service behind this address gave no usable answer.",
     503: "No service behind this address is available now. Try again in a moment.",
     504: "The service behind this address took too long.",
@@ -108,6 +109,14 @@ class ErrorResponse(HttpResponse):
     _has_been_logged = True
 
 
+def _prefers_json(request: HttpRequest) -> bool:
+    try:
+        kind = request.get_preferred_type(["text/html", "application/json"])
+    except (LookupError, ValueError):  # a parameter that Django cannot decode
+        return False
+    return kind == "application/json"
+
+
 def error(
     request: HttpRequest, status: int, *, request_id: bytes, retry_after_s: int = 0
 ) -> HttpResponse:
@@ -116,7 +125,7 @@ def error(
     title = HTTPStatus(status).phrase if status != 499 else "Client Closed Request"
     shown = request_id.decode("latin-1")
     content: str
-    if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
+    if _prefers_json(request):
         kind = "application/json"
         content = json.dumps({"status": status, "error": text, "request_id": shown})
     else:

@@ -105,8 +105,8 @@ class WsgiPlane:
     def command(self, listener: socket.socket) -> list[str]:
         """The server's module and arguments; it inherits the listener, or closes it."""
         return [
-            *("gunicorn", f"{self.project}.wsgi", "--bind", f"fd://{listener.fileno()}"),
-            *("--worker-class", "gthread", "--threads", "16", "--no-control-socket"),
+            *("gunicorn", "--config", f"python:{self.project}.gunicorn"),
+            *("--bind", f"fd://{listener.fileno()}", "--threads", "16"),
         ]
 
     def _wait(self, address: tuple[str, int]) -> None:

@@ -165,6 +165,19 @@ def test_early_hints_pass(site, connect):
 
 
 @pytest.mark.rule("R4")
+def test_hints_carry_nothing_past_the_rules_of_answers(site, connect):
+    site.one.script = site.one.answers(
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: X-Hop\r\nX-Hop: 1\r\n"
+        b"Set-Cookie: proxysite_sessionid=evil\r\nContent-Length: 7\r\n\r\n" + OK
+    )
+    client = connect()
+    client.send(b"GET / HTTP/1.1\r\nHost: plain.test\r\n\r\n")
+    hints = client.head()
+    assert (hints.status, [name for name, _ in hints.headers]) == (103, [b"Link"])
+    assert client.response().body == b"ok"
+
+
+@pytest.mark.rule("R4")
 def test_no_1xx_to_http_1_0(site, connect):
     site.one.script = site.one.answers(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK)
     client = connect()

@@ -16,6 +16,12 @@ class Mounted(WsgiPlane):
     name = "mounted"
     project = "tests.mounted.project"
 
+    def command(self, listener: socket.socket) -> list[str]:
+        return [
+            *("gunicorn", f"{self.project}.wsgi", "--bind", f"fd://{listener.fileno()}"),
+            *("--worker-class", "gthread", "--threads", "16", "--no-control-socket"),
+        ]
+
 
 class Development(Mounted):
     """The same under runserver, which cannot inherit a socket: it takes the port over."""
