@@ -6,6 +6,7 @@ before they can pile up where no worker runs.
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxysite.settings")
 from django.conf import settings
 
 from pools.schedule import SCHEDULE
+from proxysite import broker
 
 
 def _broker() -> dict[str, Any]:
@@ -27,10 +29,8 @@ def _broker() -> dict[str, Any]:
             url = "redis+socket" + url.removeprefix("unix")
         return {"broker_url": url}
     messages, control = settings.BROKER_DIR / "messages", settings.BROKER_DIR / "control"
-    for path in (messages, control):
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return {
-        "broker_url": "filesystem://localhost",
+        "broker_url": f"{broker.SCHEME}://localhost",
         "broker_transport_options": {
             # One folder for both directions: what beat writes is what workers read.
             "data_folder_in": str(messages),
@@ -45,7 +45,7 @@ app = Celery("proxysite")
 app.conf.update(
     **_broker(),
     broker_connection_retry_on_startup=True,
-    broker_connection_max_retries=None,  # Redis may be away for long
+    worker_consumer="proxysite.outage:Consumer",  # Redis may be away for long
     worker_cancel_long_running_tasks_on_connection_loss=True,  # or else it warns
     worker_pool="threads",
     # Ticks overlap where backends are slow to answer: each waits in a thread of its own.
@@ -58,7 +58,7 @@ app.conf.update(
     timezone="UTC",
     # Kept in memory: an entry that is due each second has nothing to remember, and
     # a schedule file would be one more thing that a kill can break.
-    beat_scheduler="celery.beat.Scheduler",
+    beat_scheduler="proxysite.outage:Beat",
     beat_schedule=SCHEDULE,
 )
 app.autodiscover_tasks(["pools"])
@@ -74,4 +74,5 @@ def keep_logging(**kwargs: Any) -> None:
 def alive(signal: object, **kwargs: Any) -> None:
     """Touch a file that health checks look at: "beat" when sending, "worker" when done."""
     name = "beat" if signal is signals.after_task_publish else "worker"
-    Path(settings.DATA_DIR, f"{name}.alive").touch()
+    with suppress(OSError):  # then it looks dead, which it is as good as
+        Path(settings.DATA_DIR, f"{name}.alive").touch()

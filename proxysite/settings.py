@@ -113,7 +113,14 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"brief": {"()": "proxysite.logs.Brief"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["brief"],
+        }
+    },
     "root": {"handlers": ["console"], "level": _env.log_level},
     "loggers": {
         "django": {"handlers": [], "propagate": True},
@@ -121,6 +128,8 @@ LOGGING = {
         "revproxy": {"level": "WARNING"},  # says at info that it made a view, each time
         # Beat says that it sends a task, a worker that it took and ended one: each second.
         "celery.beat": {"level": "WARNING"},
+        "celery.worker.consumer": {"level": "ERROR"},  # proxysite.outage says it, once
+        "celery.worker.request": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
     },

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -56,7 +57,7 @@ def test_the_file_broker_has_one_folder_for_both_directions(tmp_path):
     options = json.loads(said.stdout)
     assert options["data_folder_in"] == options["data_folder_out"]
     assert Path(options["data_folder_in"]).is_relative_to(tmp_path)
-    assert Path(options["control_folder"]).is_dir()
+    assert Path(options["control_folder"]).is_relative_to(tmp_path)
 
 
 def test_ticks_go_through_a_unix_socket(tmp_path):
@@ -77,31 +78,84 @@ def test_ticks_go_through_a_unix_socket(tmp_path):
             assert client.keys()  # in the database that was named
 
 
+def ticks(folder):
+    """Wait until the worker has done a task from now on."""
+    ticked = folder / "worker.alive"
+    before = ticked.stat().st_mtime_ns if ticked.exists() else 0
+    eventually(
+        lambda: ticked.exists() and ticked.stat().st_mtime_ns > before,
+        within_s=60,
+        saying="a tick; the worker said: " + (folder / "worker.log").read_text(),
+    )
+
+
+def tried_for_nothing(port, *, times):
+    """Be there instead of Redis until programs have tried to connect so often."""
+    with services.socket.create_server(("127.0.0.1", port)) as server:
+        server.settimeout(60)
+        for _ in range(times):
+            server.accept()[0].close()
+
+
+def said(folder, program):
+    """What it said of the broker; its log holds no traceback."""
+    log = (folder / f"{program.name}.log").read_text()
+    assert "Traceback" not in log
+    assert "celery.beat" not in log
+    assert "celery.worker" not in log
+    return [line for line in log.splitlines() if " proxysite." in line]
+
+
 def test_redis_may_go_away_and_come_back(tmp_path):
-    """Beat and worker connect again by themselves, and ticks arrive."""
+    """Beat and worker connect again by themselves, ticks arrive, and each outage is one line
+    when it begins and one when it is over, however often they try."""
     port = services.free_port()
     url = f"redis://127.0.0.1:{port}/0"
-    ticked = tmp_path / "worker.alive"
-
-    def ticks():
-        before = ticked.stat().st_mtime if ticked.exists() else 0
-        eventually(
-            lambda: ticked.exists() and ticked.stat().st_mtime > before,
-            within_s=60,
-            saying="a tick; the worker said: " + (tmp_path / "worker.log").read_text(),
-        )
-
-    programs = plan.celery()
+    worker, beat = plan.celery()
     with (
-        running(programs[0], tmp_path, REDIS_URL=url) as worker,
-        running(programs[1], tmp_path, REDIS_URL=url) as beat,
+        running(worker, tmp_path, REDIS_URL=url) as worker_process,
+        running(beat, tmp_path, REDIS_URL=url) as beat_process,
     ):
-        with services.redis_server(port=port):
-            ticks()
-        eventually(
-            lambda: "Connection refused" in (tmp_path / "worker.log").read_text(), within_s=30
-        )
-        with services.redis_server(port=port):
-            ticks()
-            assert beat.poll() is None
-            assert worker.poll() is None
+        for outages in 1, 2:
+            tried_for_nothing(port, times=8)
+            with services.redis_server(port=port):
+                ticks(tmp_path)
+                for program in worker, beat:
+                    begun_and_over = eventually(
+                        lambda program=program, count=2 * outages: (
+                            len(found := said(tmp_path, program)) >= count and found
+                        ),
+                        within_s=30,
+                    )
+                    assert [line.split()[2] for line in begun_and_over] == [
+                        "WARNING",
+                        "INFO",
+                    ] * outages
+                assert beat_process.poll() is None
+                assert worker_process.poll() is None
+
+
+def test_files_may_be_broken_and_removed(tmp_path):
+    """As a full disk, or somebody who makes room on it, leaves them."""
+    worker, beat = plan.celery()
+    messages = tmp_path / "broker" / "messages"
+    messages.mkdir(parents=True)
+    (messages / "0.proxysite.msg").touch()
+    control = tmp_path / "broker" / "control"
+    control.mkdir()
+    (control / "proxysite.exchange").touch()
+    with (
+        running(worker, tmp_path, REDIS_URL="") as worker_process,
+        running(beat, tmp_path, REDIS_URL="") as beat_process,
+    ):
+        ticks(tmp_path)
+        shutil.rmtree(tmp_path / "broker")
+        ticks(tmp_path)
+        eventually(messages.is_dir)
+        (messages / "0.proxysite.msg").touch()
+        eventually(lambda: not (messages / "0.proxysite.msg").exists())
+        ticks(tmp_path)
+        assert worker_process.poll() is None
+        assert beat_process.poll() is None
+    assert len(said(tmp_path, worker)) == 2  # a line for each that was empty
+    assert not said(tmp_path, beat)

@@ -1,0 +1,88 @@
+"""Troubles with the broker in the log: a line when one begins and a line when it is over.
+
+Celery by itself writes a traceback a tick while beat cannot send, and a line for each time
+that a worker tries to connect.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from celery.beat import ScheduleEntry, Scheduler, SchedulingError
+from celery.worker import consumer
+from celery.worker.state import maybe_shutdown
+from kombu import Connection
+
+logger = logging.getLogger(__name__)
+
+# The broker is asked again at least so often; Celery's half a minute is long for probes.
+RETRY_AT_LEAST_EACH_S = 5
+
+
+class Outage:
+    """Whether something is away, and was said to be. Thread-safe."""
+
+    def __init__(self, *, begun: str, over: str) -> None:
+        self._begun, self._over = begun, over
+        self._lasts = False
+        self._lock = threading.Lock()
+
+    def begins(self, error: BaseException) -> None:
+        with self._lock:
+            said, self._lasts = self._lasts, True
+        if not said:
+            logger.warning("%s: %s", self._begun, error)
+
+    def over(self) -> None:
+        with self._lock:
+            lasted, self._lasts = self._lasts, False
+        if lasted:
+            logger.info("%s", self._over)
+
+
+class Beat(Scheduler):
+    """Celery's scheduler; what it could not send is not made up for."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._outage = Outage(
+            begun="ticks cannot be sent, nothing is probed", over="ticks are sent again"
+        )
+        super().__init__(*args, **kwargs)
+
+    def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
+        try:
+            self.apply_async(entry, producer=producer, advance=False)
+        except SchedulingError as error:
+            self._outage.begins(error.__context__ or error)
+        else:
+            self._outage.over()
+
+    def _ensure_connected(self) -> Connection:
+        return _connected(self.connection, self._outage)
+
+
+class Consumer(consumer.Consumer):
+    """Celery's consumer, which connects again for ever."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._outage = Outage(
+            begun="the worker has no broker, nothing is probed",
+            over="the worker is connected again",
+        )
+        super().__init__(*args, **kwargs)
+
+    def ensure_connected(self, conn: Connection) -> Connection:
+        connected = _connected(conn, self._outage, callback=maybe_shutdown)
+        self.first_connection_attempt = False
+        self._outage.over()
+        return connected
+
+
+def _connected(connection: Connection, outage: Outage, **options: Any) -> Connection:
+    return connection.ensure_connection(
+        lambda error, interval: outage.begins(error),
+        interval_max=RETRY_AT_LEAST_EACH_S,
+        **options,
+    )
