@@ -24,7 +24,6 @@ from pools.core import fields
 from pools.core.document import Backend, Pool, ProbeKind
 from pools.health import bounded
 
-MAX_BODY_BYTES = 65_536  # the expected text is looked for in as much
 USER_AGENT = "proxysite-probe"
 
 
@@ -82,10 +81,10 @@ def _http(pool: Pool, backend: Backend) -> tuple[bool, str, int]:
 
 
 def _holds(body: BaseHTTPResponse, text: bytes) -> bool:
-    """Whether the first MAX_BODY_BYTES hold the text; ends as soon as it was seen."""
+    """Whether the first fields.PROBED_BYTES hold the text; ends as soon as it was seen."""
     seen = b""
-    while len(seen) < MAX_BODY_BYTES:
-        piece = body.read1(MAX_BODY_BYTES - len(seen), decode_content=False)
+    while len(seen) < fields.PROBED_BYTES:
+        piece = body.read1(fields.PROBED_BYTES - len(seen), decode_content=False)
         if not piece:
             return False
         seen += piece

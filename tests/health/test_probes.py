@@ -9,7 +9,8 @@ from pools import net
 from pools.core import codec
 from pools.core.document import Backend as Spec
 from pools.core.document import Pool
-from pools.health.probes import MAX_BODY_BYTES, probe
+from pools.core.fields import PROBED_BYTES
+from pools.health.probes import probe
 from tests import services
 
 
@@ -108,7 +109,7 @@ def test_no_more_than_the_bound_of_an_endless_body_is_read(backend):
 
     assert not ask(backend(answers).port, text="ready").ok
     # What the kernel's buffers took comes on top of what was read.
-    assert sum(sent) < MAX_BODY_BYTES + 16 * 2**20
+    assert sum(sent) < PROBED_BYTES + 16 * 2**20
 
 
 def test_nothing_listens():
