@@ -56,7 +56,8 @@ class Channel(filesystem.Channel):
             name = f"{time.monotonic_ns():020}_{uuid.uuid4()}.{queue}.msg"
             _write(Path(self.data_folder_out, name), payload)
         except OSError as error:
-            raise ChannelError(f"{error.strerror}: {error.filename}") from error
+            folder = self.transport_options["data_folder_out"]
+            raise ChannelError(f"{folder}: {error.strerror}") from error
 
     def _get(self, queue: str) -> Any:
         try:
@@ -126,7 +127,7 @@ def _write(path: Path, content: Any) -> None:
     """The file as a whole or not at all; what is written meanwhile has no name of a message."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".")
     try:
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(dumps(content))
         os.replace(name, path)
     except OSError:

@@ -75,7 +75,7 @@ def test_what_cannot_be_read_is_dropped_with_one_line(queue, folder, caplog, con
 
 
 def test_a_full_disk_leaves_no_file_behind(queue, folder):
-    with full_disk(), pytest.raises(ChannelError, match="File too large"):
+    with full_disk(), pytest.raises(ChannelError, match=f"{folder}: File too large"):
         queue.put({"tick": 1})
     assert not list(folder.iterdir())
     queue.put({"tick": 2})
