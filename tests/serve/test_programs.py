@@ -1,8 +1,12 @@
-"""The admin in a real browser: log in, look, and drain a backend."""
+"""Programs that users have, with what is served: a browser, and nginx on both sides."""
 
 import pytest
+import requests
+import yaml
 
+from tests import services
 from tests.serve.chromium import browser
+from tests.serve.nginx import nginx
 from tests.services import eventually
 
 ROW = """
@@ -20,7 +24,7 @@ CHOOSE = """
 
 @pytest.fixture(scope="module")
 def served(serving):
-    return serving()
+    return serving(TRUSTED_PROXIES="127.0.0.0/8")
 
 
 def test_a_backend_is_drained_by_hand(served, tmp_path):
@@ -47,3 +51,38 @@ def test_a_backend_is_drained_by_hand(served, tmp_path):
         assert page.complaints() == []
         hosts = {url.split("/")[2] for url in page.requested() if url.startswith("http")}
         assert hosts == {served.url.removeprefix("http://")}
+
+
+def test_nginx_in_front_and_behind(served, tmp_path):
+    front, behind = services.free_port(), services.free_port()
+    document = yaml.safe_load(served.manage("config", "export").stdout)
+    document["pools"].append(
+        {
+            "name": "nginx",
+            "probe": {"kind": "off"},
+            "backends": [{"host": "127.0.0.1", "port": behind}],
+        }
+    )
+    document["routes"].append({"name": "nginx", "pool": "nginx", "path_prefix": "/nginx"})
+    file = tmp_path / "site.yaml"
+    file.write_text(yaml.safe_dump(document))
+    assert served.manage("config", "apply", str(file)).returncode == 0
+
+    def asked():
+        """What the backend was asked, by a client of the nginx in front."""
+        try:
+            answer = requests.get(
+                f"http://127.0.0.1:{front}/nginx/a%2Fb?c=%20",
+                headers={"Host": "shop.example.com", "X-Forwarded-For": "198.51.100.1"},
+                timeout=30,
+            )
+        except requests.ConnectionError:
+            return None
+        return answer.text.split("\n")[:4] if answer.status_code == 200 else None
+
+    with nginx(tmp_path, url=served.url, front=front, behind=behind):
+        target, host, clients, scheme = eventually(asked, saying="nginx through the proxy")
+    assert target == "/nginx/a%2Fb?c=%20"
+    assert host == "shop.example.com"
+    assert clients == "203.0.113.7, 127.0.0.1"
+    assert scheme == "https"
