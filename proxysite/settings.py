@@ -94,6 +94,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _env.secure_cookies
 # What the admin says of a change would otherwise travel to backends, in a cookie that
 # anyone can read.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+LOGIN_REDIRECT_URL = "admin:index"
 
 UNFOLD = theme.UNFOLD
 

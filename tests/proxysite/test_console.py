@@ -69,3 +69,19 @@ def test_accounts_are_kept_in_the_console(django_user_model):
     assert bob.check_password("correct horse battery")
     for page in ("", f"{bob.pk}/change/", f"{bob.pk}/password/"):
         assert client.get(f"/admin/auth/user/{page}").status_code == 200
+
+
+def test_nothing_that_the_console_says_is_left_in_a_cookie(django_user_model):
+    ann = django_user_model.objects.create_superuser("ann")
+    client = browser(ann)
+    form = {"name": "ops", "permissions": []}
+    response = client.post("/admin/auth/group/add/", form, follow=True)
+    assert "was added successfully" in response.content.decode()
+    assert set(client.cookies) <= {"proxysite_sessionid", "proxysite_csrftoken"}
+
+
+def test_a_login_that_asks_for_another_site_ends_in_the_console(django_user_model, client):
+    django_user_model.objects.create_superuser("ann", password="correct horse")
+    form = {"username": "ann", "password": "correct horse", "next": "https://evil.example/"}
+    response = client.post("/admin/login/", form)
+    assert response["Location"] == "/admin/"
