@@ -5,8 +5,9 @@ from __future__ import annotations
 from django.db import models
 
 from pools.core.probing import Verdict
-from pools.models.config import Backend, Pool
+from pools.models.backend import Backend
 from pools.models.parts import choices
+from pools.models.pool import Pool
 
 
 class BackendHealth(models.Model):

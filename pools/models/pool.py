@@ -1,23 +1,18 @@
-"""The configuration as rows: what the admin edits, and nothing that changes by itself."""
+"""Pools as rows: what the admin edits, and nothing that changes by itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
-from typing import Any
 
-from django.core.exceptions import ObjectDoesNotExist
 from django.db import models
 
 from pools import site
-from pools.core import document, fields, rules
+from pools.core import document, rules
 from pools.core.errors import Problem
 from pools.models.parts import PartModel, choices
 
-# The document's defaults, with values for what has none.
+# The document's defaults, with a value for what has none.
 _POOL = document.Pool(name="-")
-_BACKEND = document.Backend(host="localhost", port=80)
-_ROUTE = document.Route(name="-", pool="-")
 
 
 def default_retry_on() -> list[str]:
@@ -257,162 +252,3 @@ class Pool(PartModel):
     def part_problems(self, part: document.Pool) -> Iterator[Problem]:
         yield from rules.pool_problems(part)
         yield from site.pool_problems(part)
-
-
-class Backend(PartModel):
-    part_kind = document.Backend
-
-    pool = models.ForeignKey(Pool, on_delete=models.CASCADE, related_name="backends")
-    host = models.CharField(
-        max_length=253, help_text="Name or IP address, without scheme, port or path."
-    )
-    port = models.IntegerField(help_text="1 to 65535.")
-    scheme = models.CharField(
-        max_length=8, choices=choices(document.Scheme), default=_BACKEND.scheme.value
-    )
-    weight = models.IntegerField(
-        default=_BACKEND.weight,
-        help_text="Share of requests in proportion to the other backends: 0 to 256; 0: no "
-        "new requests.",
-    )
-    backup = models.BooleanField(
-        default=_BACKEND.backup,
-        help_text="Gets requests only when no other backend of the pool is available.",
-    )
-    state = models.CharField(
-        "admin state",
-        max_length=8,
-        choices=choices(document.AdminState),
-        default=_BACKEND.state.value,
-        help_text="Drain: no new requests, those in flight finish. Maint: no requests and "
-        "no probes.",
-    )
-    max_in_flight = models.IntegerField(
-        "max in flight",
-        null=True,
-        blank=True,
-        default=_BACKEND.max_in_flight,
-        help_text="Requests served at a time; empty: the pool's, 0: no limit.",
-    )
-
-    class Meta:
-        ordering = ("pool__name", "host", "port")
-        constraints = [
-            models.UniqueConstraint(
-                fields=("pool", "host", "port"),
-                name="pools_backend_address",
-                violation_error_message="This host and port is in the pool already.",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.key
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """As Django's; what was found at another address is no longer known."""
-        columns = ("pool", "host", "port", "scheme")
-        rows = Backend.objects.filter(pk=self.pk).order_by().values_list(*columns)
-        before = None if self._state.adding else rows.first()
-        super().save(*args, **kwargs)
-        if before and before != (self.pool_id, self.host, self.port, self.scheme):
-            with suppress(ObjectDoesNotExist):
-                self.health.delete()
-
-    @property
-    def address(self) -> str:
-        """host:port, with an IPv6 host in brackets."""
-        return fields.host_port(self.host, self.port)
-
-    @property
-    def key(self) -> str:
-        """The stable id of the backend everywhere: "web/10.0.0.1:8000"."""
-        return f"{self.pool.name}/{self.address}"
-
-
-class Route(PartModel):
-    part_kind = document.Route
-
-    name = models.CharField(
-        max_length=63, unique=True, help_text="Letters, digits, '.', '_' and '-'."
-    )
-    pool = models.ForeignKey(Pool, on_delete=models.PROTECT, related_name="routes")
-    enabled = models.BooleanField(default=_ROUTE.enabled)
-    hosts = models.JSONField(
-        blank=True,
-        default=list,
-        help_text="Host names: app.example.com, or *.example.com for all below it; empty: "
-        "any host.",
-    )
-    path_prefix = models.CharField(
-        "path prefix",
-        default=_ROUTE.path_prefix,
-        help_text="/api takes /api and all below it, not /apix. The longest prefix wins.",
-    )
-    methods = models.JSONField(
-        blank=True, default=list, help_text="Methods, such as GET; empty: any."
-    )
-    conditions = models.JSONField(
-        blank=True,
-        default=list,
-        help_text="Tests of request headers that must all hold: header, match "
-        f"({', '.join(document.Match)}) and value.",
-    )
-    prefix_mode = models.CharField(
-        "prefix",
-        max_length=16,
-        choices=choices(document.PrefixMode),
-        default=_ROUTE.prefix_mode.value,
-        help_text="What becomes of the prefix on the way to the backend.",
-    )
-    prefix_replacement = models.CharField(
-        "replacement",
-        blank=True,
-        default=_ROUTE.prefix_replacement,
-        help_text="For replace: the prefix that the backend gets instead.",
-    )
-    request_headers_set = models.JSONField(
-        "request headers to set",
-        blank=True,
-        default=dict,
-        help_text="Name: value; replaces what the client sent.",
-    )
-    request_headers_remove = models.JSONField(
-        "request headers to remove", blank=True, default=list, help_text="Names."
-    )
-    response_headers_set = models.JSONField(
-        "response headers to set",
-        blank=True,
-        default=dict,
-        help_text="Name: value; replaces what the backend sent.",
-    )
-    response_headers_remove = models.JSONField(
-        "response headers to remove", blank=True, default=list, help_text="Names."
-    )
-    max_body_bytes = models.BigIntegerField(
-        "largest body (bytes)",
-        default=_ROUTE.max_body_bytes,
-        help_text="Bytes of a request's body, above which the answer is 413; 0: no limit.",
-    )
-    connect_timeout_s = models.FloatField(
-        "connect time-out (s)", null=True, blank=True, help_text="Seconds; empty: the pool's."
-    )
-    response_timeout_s = models.FloatField(
-        "response time-out (s)", null=True, blank=True, help_text="Seconds; empty: the pool's."
-    )
-    exchange_timeout_s = models.FloatField(
-        "exchange time-out (s)",
-        null=True,
-        blank=True,
-        help_text="Seconds; empty: the pool's, 0: no bound.",
-    )
-
-    class Meta:
-        verbose_name = "routing rule"
-        ordering = ("name",)
-
-    def __str__(self) -> str:
-        return self.name
-
-    def part_problems(self, part: document.Route) -> Iterator[Problem]:
-        yield from rules.route_problems(part)
-        yield from site.route_problems(part)

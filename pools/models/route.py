@@ -1,0 +1,105 @@
+"""Routes as rows, which the admin calls routing rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db import models
+
+from pools import site
+from pools.core import document, rules
+from pools.core.errors import Problem
+from pools.models.parts import PartModel, choices
+from pools.models.pool import Pool
+
+# The document's defaults, with values for what has none.
+_ROUTE = document.Route(name="-", pool="-")
+
+
+class Route(PartModel):
+    part_kind = document.Route
+
+    name = models.CharField(
+        max_length=63, unique=True, help_text="Letters, digits, '.', '_' and '-'."
+    )
+    pool = models.ForeignKey(Pool, on_delete=models.PROTECT, related_name="routes")
+    enabled = models.BooleanField(default=_ROUTE.enabled)
+    hosts = models.JSONField(
+        blank=True,
+        default=list,
+        help_text="Host names: app.example.com, or *.example.com for all below it; empty: "
+        "any host.",
+    )
+    path_prefix = models.CharField(
+        "path prefix",
+        default=_ROUTE.path_prefix,
+        help_text="/api takes /api and all below it, not /apix. The longest prefix wins.",
+    )
+    methods = models.JSONField(
+        blank=True, default=list, help_text="Methods, such as GET; empty: any."
+    )
+    conditions = models.JSONField(
+        blank=True,
+        default=list,
+        help_text="Tests of request headers that must all hold: header, match "
+        f"({', '.join(document.Match)}) and value.",
+    )
+    prefix_mode = models.CharField(
+        "prefix",
+        max_length=16,
+        choices=choices(document.PrefixMode),
+        default=_ROUTE.prefix_mode.value,
+        help_text="What becomes of the prefix on the way to the backend.",
+    )
+    prefix_replacement = models.CharField(
+        "replacement",
+        blank=True,
+        default=_ROUTE.prefix_replacement,
+        help_text="For replace: the prefix that the backend gets instead.",
+    )
+    request_headers_set = models.JSONField(
+        "request headers to set",
+        blank=True,
+        default=dict,
+        help_text="Name: value; replaces what the client sent.",
+    )
+    request_headers_remove = models.JSONField(
+        "request headers to remove", blank=True, default=list, help_text="Names."
+    )
+    response_headers_set = models.JSONField(
+        "response headers to set",
+        blank=True,
+        default=dict,
+        help_text="Name: value; replaces what the backend sent.",
+    )
+    response_headers_remove = models.JSONField(
+        "response headers to remove", blank=True, default=list, help_text="Names."
+    )
+    max_body_bytes = models.BigIntegerField(
+        "largest body (bytes)",
+        default=_ROUTE.max_body_bytes,
+        help_text="Bytes of a request's body, above which the answer is 413; 0: no limit.",
+    )
+    connect_timeout_s = models.FloatField(
+        "connect time-out (s)", null=True, blank=True, help_text="Seconds; empty: the pool's."
+    )
+    response_timeout_s = models.FloatField(
+        "response time-out (s)", null=True, blank=True, help_text="Seconds; empty: the pool's."
+    )
+    exchange_timeout_s = models.FloatField(
+        "exchange time-out (s)",
+        null=True,
+        blank=True,
+        help_text="Seconds; empty: the pool's, 0: no bound.",
+    )
+
+    class Meta:
+        verbose_name = "routing rule"
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def part_problems(self, part: document.Route) -> Iterator[Problem]:
+        yield from rules.route_problems(part)
+        yield from site.route_problems(part)
