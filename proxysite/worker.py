@@ -18,6 +18,8 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 # Linux alone has it; elsewhere a deaf client keeps its thread.
 _USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
 
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
 
 class Worker(ThreadWorker):  # type: ignore[misc]
     """`HEAD_S` bounds a request's head as a whole (HAProxy `timeout http-request`), `DEAF_S`
@@ -51,16 +53,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._heads.pop(conn, None)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        self._heads.pop(conn, None)
+        if self._heads.pop(conn, None) is None:
+            return False  # `notify` had it first, and has answered
         return super().handle_request(req, conn)
 
     def notify(self) -> None:
-        """Called each second: end the connections whose head is not there yet."""
+        """Called each second: answer 408 where the head is not there in time."""
         super().notify()
         now = time.monotonic()
         for conn, until in self._heads.copy().items():
-            if now >= until:
+            if now >= until and self._heads.pop(conn, None) is not None:
                 with suppress(OSError):
+                    conn.sock.send(_TOO_SLOW, socket.MSG_DONTWAIT)
                     conn.sock.shutdown(socket.SHUT_RD)  # its thread reads the end
 
 
