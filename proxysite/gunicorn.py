@@ -23,3 +23,10 @@ forwarder_headers = ""
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 control_socket_disable = True
 loglevel = "warning"
+
+
+def post_worker_init(worker: object) -> None:
+    """Have the configuration before the first request: the database may be gone by then."""
+    from pools.control import watch  # its models need the application, which is loaded now
+
+    watch.engine()

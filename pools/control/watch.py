@@ -219,7 +219,7 @@ class Watcher:
         logger.warning(
             "cannot look for changes, going on with revision %d: %s",
             self.engine.snapshot.revision,
-            error,
+            str(error).partition("\n")[0],
             exc_info=None if isinstance(error, Error) else error,
         )
         if not before and self._revision is None:

@@ -51,3 +51,14 @@ def name_of(pair: bytes) -> bytes:
     would be the admin's own there.
     """
     return pair.partition(b"=")[0].decode("utf-8", "replace").strip().encode()
+
+
+def name_set(value: bytes) -> bytes:
+    """The name of what a Set-Cookie field's value sets.
+
+    A cookie without a name comes back as its bare value, which may read as another's pair
+    (RFC 6265bis §5.7): that one's name then.
+    """
+    while b"=" in value and not name_of(value):
+        value = value.partition(b"=")[2]
+    return name_of(value)

@@ -223,7 +223,7 @@ class HeaderRules:
             if lower in dropped:
                 continue
             if lower == b"set-cookie":
-                if cookies.name_of(value) in self._private:
+                if cookies.name_set(value) in self._private:
                     continue
                 value = mending.cookie(value)
             elif lower in _REFERENCES:

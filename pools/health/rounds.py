@@ -99,8 +99,8 @@ def _due(now: datetime) -> list[ProbeSchedule]:
 def _claim(schedule: ProbeSchedule, now: datetime) -> bool:
     interval = timedelta(seconds=schedule.pool.probe_interval_s)
     following = schedule.next_at + interval  # keeps the pace, whatever the tick's delay
-    if not now < following <= now + TOLERANCE + interval:
-        following = now + interval
+    if not now + interval / 2 < following <= now + TOLERANCE + interval:
+        following = now + interval  # not twice within moments, where ticks were held up
     unclaimed = ProbeSchedule.objects.filter(pk=schedule.pk, next_at=schedule.next_at)
     return bool(unclaimed.update(next_at=following, claimed_at=now))
 

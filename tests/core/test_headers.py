@@ -289,7 +289,13 @@ def test_backends_own_request_id_stays():
 
 
 def test_backends_cannot_set_the_admins_cookies():
-    spaced = [b" admin =x", "\u00a0admin=x".encode(), "\u2000admin\u3000=x".encode()]
+    spaced = [
+        b" admin =x",
+        b"=admin=x",
+        b" = =admin=x; Path=/",
+        "\u00a0admin=x".encode(),
+        "\u2000admin\u3000=x".encode(),
+    ]
     headers = [(b"Set-Cookie", value) for value in [*spaced, b"administrator=y"]]
     found = received(headers, made=rules(private_cookies=["admin"]))
     assert found[:-1] == [(b"Set-Cookie", b"administrator=y")]

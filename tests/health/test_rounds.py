@@ -247,3 +247,13 @@ def test_rows_that_do_not_hold_stop_no_other_pool(answers, caplog):
     assert rounds.run_due(NOW) == 1
     assert answers["asked"] == [8002]
     assert "bad is not probed" in caplog.text
+
+
+@pytest.mark.parametrize("late_s", [4.6, 4.8, 5.0])
+def test_ticks_that_were_held_up_probe_once(answers, late_s):
+    """Two that come at one moment, as after a pause of all workers."""
+    pool()
+    rounds.run_due(NOW)
+    later = NOW + timedelta(seconds=5 + late_s)
+    assert rounds.run_due(later) == 1
+    assert rounds.run_due(later + timedelta(milliseconds=40)) == 0
