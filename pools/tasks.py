@@ -12,38 +12,43 @@ from django.utils import timezone
 
 from pools.control import keep, publish
 from pools.health import rounds
+from pools.outage import Outage
 
 logger = logging.getLogger("pools.health")
 
-_away: set[str] = set()  # what the database's absence was already said about
+
+def _outage(what: str) -> Outage:
+    return Outage(
+        logger,
+        begun=f"{what} pauses, the database is away",
+        over=f"{what} goes on, the database is back",
+    )
+
+
+_probing, _publishing = _outage("probing"), _outage("publishing")
 
 
 @shared_task(name="pools.probe")
 def probe() -> None:
     """Each second: probe what is due."""
-    with _said_once("probing"):
+    with _survived(_probing):
         rounds.run_due(timezone.now())
 
 
 @shared_task(name="pools.publish")
 def publish_pending() -> None:
     """Every few seconds: publish what was changed past `publish.change`, and trim the past."""
-    with _said_once("publishing"):
+    with _survived(_publishing):
         publish.publish_pending()
         keep.trim()
 
 
 @contextmanager
-def _said_once(what: str) -> Iterator[None]:
-    """The database may be away for long: a line when it goes and one when it is back."""
+def _survived(outage: Outage) -> Iterator[None]:
+    """The database may be away for long, and the next tick tries again."""
     try:
         yield
     except (InterfaceError, OperationalError) as error:
-        if what not in _away:
-            reason = str(error).splitlines()[0]
-            logger.warning("%s pauses, the database is away: %s", what, reason)
-        _away.add(what)
+        outage.begins(error)
     else:
-        if what in _away:
-            logger.info("%s goes on, the database is back", what)
-        _away.discard(what)
+        outage.over()

@@ -24,14 +24,14 @@ from kombu.exceptions import ChannelError
 from kombu.transport import TRANSPORT_ALIASES, filesystem
 from kombu.utils.json import dumps, loads
 
-from proxysite.outage import Outage
+from pools.outage import Outage
 
 logger = logging.getLogger(__name__)
 
 SCHEME = "files"  # of broker_url
 
 _reading = Outage(
-    begun="messages cannot be read, nothing is probed", over="messages are read again"
+    logger, begun="messages cannot be read, nothing is probed", over="messages are read again"
 )
 
 

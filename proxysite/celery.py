@@ -45,7 +45,7 @@ app = Celery("proxysite")
 app.conf.update(
     **_broker(),
     broker_connection_retry_on_startup=True,
-    worker_consumer="proxysite.outage:Consumer",  # Redis may be away for long
+    worker_consumer="proxysite.workers:Consumer",  # Redis may be away for long
     worker_cancel_long_running_tasks_on_connection_loss=True,  # or else it warns
     worker_pool="threads",
     # Ticks overlap where backends are slow to answer: each waits in a thread of its own.
@@ -58,7 +58,7 @@ app.conf.update(
     timezone="UTC",
     # Kept in memory: an entry that is due each second has nothing to remember, and
     # a schedule file would be one more thing that a kill can break.
-    beat_scheduler="proxysite.outage:Beat",
+    beat_scheduler="proxysite.workers:Beat",
     beat_schedule=SCHEDULE,
 )
 app.autodiscover_tasks(["pools"])

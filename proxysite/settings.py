@@ -129,7 +129,7 @@ LOGGING = {
         "revproxy": {"level": "WARNING"},  # says at info that it made a view, each time
         # Beat says that it sends a task, a worker that it took and ended one: each second.
         "celery.beat": {"level": "WARNING"},
-        "celery.worker.consumer": {"level": "ERROR"},  # proxysite.outage says it, once
+        "celery.worker.consumer": {"level": "ERROR"},  # proxysite.workers says it, once
         "celery.worker.request": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},

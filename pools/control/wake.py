@@ -13,6 +13,7 @@ from functools import cache
 import redis
 
 from pools import conf
+from pools.outage import Outage
 
 logger = logging.getLogger("pools.control")
 
@@ -34,24 +35,15 @@ def _client(url: str) -> redis.Redis:
     )
 
 
-class _Said:
-    """Whether a trouble was logged already: its beginning and its end are, no more."""
-
-    def __init__(self) -> None:
-        self.failing = False
-
-    def fails(self, doing: str, error: Exception) -> None:
-        if not self.failing:
-            logger.warning("%s: Redis is away, processes poll: %s", doing, error)
-        self.failing = True
-
-    def works(self, doing: str) -> None:
-        if self.failing:
-            logger.info("%s: Redis is back", doing)
-        self.failing = False
+def _outage(doing: str) -> Outage:
+    return Outage(
+        logger,
+        begun=f"{doing}: Redis is away, processes poll",
+        over=f"{doing}: Redis is back",
+    )
 
 
-_waking = _Said()
+_waking = _outage("wake-up")
 
 
 def wake() -> None:
@@ -62,9 +54,9 @@ def wake() -> None:
     try:
         _client(url).publish(CHANNEL, "")
     except redis.RedisError as error:
-        _waking.fails("wake-up", error)
+        _waking.begins(error)
     else:
-        _waking.works("wake-up")
+        _waking.over()
 
 
 def listen(url: str, woken: Callable[[], None], stop: threading.Event) -> None:
@@ -73,7 +65,7 @@ def listen(url: str, woken: Callable[[], None], stop: threading.Event) -> None:
     Connects again by itself, later and later while Redis is away; `woken` is called
     after each connection too, as a wake-up may have been missed.
     """
-    said = _Said()
+    outage = _outage("listening")
     backoff_s = _FIRST_BACKOFF_S
     while not stop.is_set():
         try:
@@ -82,13 +74,13 @@ def listen(url: str, woken: Callable[[], None], stop: threading.Event) -> None:
             )
             with channel:
                 channel.subscribe(CHANNEL)
-                said.works("listening")
+                outage.over()
                 backoff_s = _FIRST_BACKOFF_S
                 woken()
                 while not stop.is_set():
                     if channel.get_message(timeout=_LISTEN_S):
                         woken()
         except redis.RedisError as error:
-            said.fails("listening", error)
+            outage.begins(error)
             stop.wait(backoff_s)
             backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)

@@ -7,7 +7,6 @@ that a worker tries to connect.
 from __future__ import annotations
 
 import logging
-import threading
 from typing import Any
 
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
@@ -15,31 +14,12 @@ from celery.worker import consumer
 from celery.worker.state import maybe_shutdown
 from kombu import Connection
 
+from pools.outage import Outage
+
 logger = logging.getLogger(__name__)
 
 # The broker is asked again at least so often; Celery's half a minute is long for probes.
 RETRY_AT_LEAST_EACH_S = 5
-
-
-class Outage:
-    """Whether something is away, and was said to be. Thread-safe."""
-
-    def __init__(self, *, begun: str, over: str) -> None:
-        self._begun, self._over = begun, over
-        self._lasts = False
-        self._lock = threading.Lock()
-
-    def begins(self, error: BaseException) -> None:
-        with self._lock:
-            said, self._lasts = self._lasts, True
-        if not said:
-            logger.warning("%s: %s", self._begun, error)
-
-    def over(self) -> None:
-        with self._lock:
-            lasted, self._lasts = self._lasts, False
-        if lasted:
-            logger.info("%s", self._over)
 
 
 class Beat(Scheduler):
@@ -47,7 +27,7 @@ class Beat(Scheduler):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._outage = Outage(
-            begun="ticks cannot be sent, nothing is probed", over="ticks are sent again"
+            logger, begun="ticks cannot be sent, nothing is probed", over="ticks are sent again"
         )
         super().__init__(*args, **kwargs)
 
@@ -68,6 +48,7 @@ class Consumer(consumer.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._outage = Outage(
+            logger,
             begun="the worker has no broker, nothing is probed",
             over="the worker is connected again",
         )
