@@ -12,8 +12,8 @@ from pools import conf
 from pools.core.headers import HeaderRules, Origin, Pairs
 from pools.core.request import RequestHead
 from pools.core.target import parse_authority, parse_target
+from pools.wire.errors import Refused
 from pools.wsgi import servers
-from pools.wsgi.errors import Refused
 from pools.wsgi.servers import Environ
 
 # Header fields that gunicorn takes as commands to itself from peers that it trusts

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from pools.core.errors import PoolsError
-from pools.wsgi.errors import ClientGone, Refused
+from pools.wire.errors import ClientGone, Refused
 from pools.wsgi.servers import Environ
 
 BLOCK_BYTES = 65_536

@@ -18,8 +18,8 @@ from pools.core.compiled import CompiledBackend, CompiledPool
 from pools.core.document import Scheme
 from pools.core.errors import PoolsError
 from pools.core.retry import FailureKind
-from pools.wsgi.errors import ClientGone, OutOfTime, UpstreamError
-from pools.wsgi.parser import Head, ResponseParser
+from pools.wire.errors import ClientGone, OutOfTime, UpstreamError
+from pools.wire.parser import Head, ResponseParser
 
 CHUNK_BYTES = 65_536
 EARLY_BYTES = 1_048_576  # of an answer, kept while its request is still being sent

@@ -17,13 +17,13 @@ from pools.core.engine import Attempt, Exchange
 from pools.core.errors import NoBackendAvailable
 from pools.core.headers import Pairs, host_for
 from pools.core.retry import Failure, FailureKind
+from pools.wire.errors import ClientGone, OutOfTime, Refused, UpstreamError
+from pools.wire.parser import Head
 from pools.wsgi import responses, servers
 from pools.wsgi.arrival import Arrival, header_rules
 from pools.wsgi.body import Body
 from pools.wsgi.connection import Connection, Watch, connect
-from pools.wsgi.errors import ClientGone, OutOfTime, Refused, UpstreamError
 from pools.wsgi.idle import IdleConnections
-from pools.wsgi.parser import Head
 
 logger = logging.getLogger("pools.wsgi")
 

@@ -17,8 +17,8 @@ from django.utils.functional import cached_property
 
 from pools import conf, reserved
 from pools.control import watch
+from pools.wire.errors import Refused
 from pools.wsgi import arrival, responses
-from pools.wsgi.errors import Refused
 from pools.wsgi.view import PoolProxyView, unrouted
 
 logger = logging.getLogger("pools.wsgi")

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import errno
-import json
 from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Protocol
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.utils.html import escape
 
 from pools.core.headers import Pairs
-from pools.wsgi.pages import PAGE
-
-TEXTS = {
-    400: "The request is malformed.",
-    404: "Nothing is served at this address.",
-    405: "This method is not served here.",
-    408: "The request took too long to arrive.",
-    411: "The request's body needs a Content-Length.",
-    413: "The request's body is too large.",
-    499: "The client left before the answer.",
-    501: "The request's body is coded in a way that is not served here.",
-    502: "The service behind this address gave no usable answer.",
-    503: "No service behind this address is available now. Try again in a moment.",
-    504: "The service behind this address took too long.",
-}
+from pools.wire import pages
 
 
 class Answer(Protocol):
@@ -109,38 +92,24 @@ class ErrorResponse(HttpResponse):
     _has_been_logged = True
 
 
-def _prefers_json(request: HttpRequest) -> bool:
-    try:
-        kind = request.get_preferred_type(["text/html", "application/json"])
-    except (LookupError, ValueError):  # a parameter that Django cannot decode
-        return False
-    return kind == "application/json"
-
-
 def error(
     request: HttpRequest, status: int, *, request_id: bytes, retry_after_s: int = 0
 ) -> HttpResponse:
     """An answer of our own: a short page, or JSON for who prefers it. It names no backend."""
-    text = TEXTS[status]
-    title = HTTPStatus(status).phrase if status != 499 else "Client Closed Request"
     shown = request_id.decode("latin-1")
-    content: str
-    if _prefers_json(request):
-        kind = "application/json"
-        content = json.dumps({"status": status, "error": text, "request_id": shown})
-    else:
-        kind = "text/html; charset=utf-8"
-        content = PAGE.substitute(
-            status=status, title=title, text=text, request_id=escape(shown)
-        )
-    response = ErrorResponse(content, content_type=kind, status=status, reason=title)
+    kind, content = pages.error(
+        status, accept=request.META.get("HTTP_ACCEPT", ""), request_id=shown
+    )
+    response = ErrorResponse(
+        content, content_type=kind, status=status, reason=pages.title(status)
+    )
     response["Content-Length"] = str(len(response.content))
     if request.method == "HEAD":
         response.content = b""  # or gunicorn complains of each
     response["Cache-Control"] = "no-store"
     response["X-Request-ID"] = shown
     if status == 405:
-        response["Allow"] = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+        response["Allow"] = pages.ALLOW
     if retry_after_s:
         response["Retry-After"] = str(retry_after_s)
     return response

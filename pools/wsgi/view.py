@@ -8,9 +8,9 @@ from revproxy.views import ProxyView  # type: ignore[import-untyped]
 
 from pools.control import watch
 from pools.core.compiled import CompiledRoute
+from pools.wire.errors import Refused
 from pools.wsgi import arrival, responses
 from pools.wsgi.arrival import Arrival
-from pools.wsgi.errors import Refused
 from pools.wsgi.forwarding import Forwarding
 
 _LOADING_S = 1  # watchers look at least as often, if they are not told otherwise

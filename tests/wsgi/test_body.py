@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from pools.wire.errors import ClientGone, Refused
 from pools.wsgi import body
 from pools.wsgi.body import BLOCK_BYTES, Body
-from pools.wsgi.errors import ClientGone, Refused
 
 
 class Upstream:

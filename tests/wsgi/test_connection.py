@@ -4,8 +4,8 @@ import time
 import pytest
 
 from pools.core.retry import FailureKind
+from pools.wire.errors import ClientGone, OutOfTime, UpstreamError
 from pools.wsgi.connection import Connection, Watch, connect
-from pools.wsgi.errors import ClientGone, OutOfTime, UpstreamError
 from tests.core.build import pool, snapshot
 
 

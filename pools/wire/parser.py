@@ -15,7 +15,7 @@ import httptools
 
 from pools.core.headers import Pairs, connection_options
 from pools.core.retry import FailureKind
-from pools.wsgi.errors import UpstreamError
+from pools.wire.errors import UpstreamError
 
 # Of a head, of trailers and of 1xx answers: what a backend may say without a byte of body.
 MAX_HEAD_BYTES = 65_536

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pools.core.retry import FailureKind
-from pools.wsgi.errors import UpstreamError
-from pools.wsgi.parser import MAX_HEAD_BYTES, ResponseParser
+from pools.wire.errors import UpstreamError
+from pools.wire.parser import MAX_HEAD_BYTES, ResponseParser
 
 CHUNKED = (
     b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"

@@ -1,0 +1,1 @@
+"""The gateway: an asyncio data plane with a listener of its own."""

@@ -1,0 +1,1 @@
+"""What data planes share on the wire: backends' answers read strictly, errors, error pages."""
