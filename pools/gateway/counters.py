@@ -1,0 +1,191 @@
+"""What a worker counts, by route and by backend.
+
+Rules:
+- Counters are plain integers of one process and one thread, the loop's: to count is to add.
+- They only grow, from the start of the worker; `forget` alone drops any, so that names that
+  come and go do not fill the memory.
+- Times go into buckets, four an octave from 61 µs to 2.3 h: no quantile is wrong by more
+  than the width of a bucket, 19 %.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Collection, Iterable, Mapping
+from itertools import zip_longest
+from typing import Any, TypeVar
+
+# The upper ends of the buckets, in seconds; the last bucket has none.
+BOUNDS_S = tuple(2.0 ** (step / 4) for step in range(-14 * 4, 13 * 4 + 1))
+QUANTILES = {"p50_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99}
+
+_TRAFFIC = ("requests", "received_bytes", "sent_bytes")
+_BACKEND = ("connects", "connect_failures", "failures", "retries", "ejections")
+_OWN = ("connections", "refused", "unrouted", "tunnels")
+
+
+class Traffic:
+    """What a route or a backend carried. `statuses` by their first digit; 0: no answer."""
+
+    __slots__ = (
+        "latency",
+        "received_bytes",
+        "requests",
+        "requests_before",
+        "sent_bytes",
+        "statuses",
+    )
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.statuses = [0] * 6
+        self.received_bytes = 0  # of requests' bodies
+        self.sent_bytes = 0  # of answers' bodies
+        self.latency = [0] * (len(BOUNDS_S) + 1)
+        self.requests_before = 0  # when `Counters.forget` last looked
+
+    def observe(self, seconds: float) -> None:
+        """Count what took this long."""
+        self.latency[bisect(BOUNDS_S, seconds)] += 1
+
+    def plain(self) -> dict[str, Any]:
+        told: dict[str, Any] = {name: getattr(self, name) for name in self._names()}
+        told["statuses"] = list(self.statuses)
+        told["latency"] = _trimmed(self.latency)
+        return told | quantiles_ms(self.latency)
+
+    @classmethod
+    def _names(cls) -> tuple[str, ...]:
+        return _TRAFFIC
+
+
+class BackendTraffic(Traffic):
+    """What a backend carried, and how its connections went."""
+
+    __slots__ = _BACKEND
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connects = 0
+        self.connect_failures = 0
+        self.failures = 0
+        self.retries = 0
+        self.ejections = 0
+
+    @classmethod
+    def _names(cls) -> tuple[str, ...]:
+        return _TRAFFIC + _BACKEND
+
+
+T = TypeVar("T", bound=Traffic)
+
+
+class Counters:
+    """All that one worker counts.
+
+    `connections`: accepted. `refused`: answered by us before a route was looked for, as with
+    400. `unrouted`: no route took them, 404. `tunnels`: opened.
+    """
+
+    def __init__(self) -> None:
+        self.routes: dict[str, Traffic] = {}
+        self.backends: dict[str, BackendTraffic] = {}
+        self.connections = 0
+        self.refused = 0
+        self.unrouted = 0
+        self.tunnels = 0
+
+    def route(self, name: str) -> Traffic:
+        """The route's, made where it is missing. Do not keep it beyond the exchange."""
+        try:
+            return self.routes[name]
+        except KeyError:
+            return self.routes.setdefault(name, Traffic())
+
+    def backend(self, key: str) -> BackendTraffic:
+        """The backend's, made where it is missing. Do not keep it beyond the exchange."""
+        try:
+            return self.backends[key]
+        except KeyError:
+            return self.backends.setdefault(key, BackendTraffic())
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON, and for `merge`."""
+        told: dict[str, Any] = {name: getattr(self, name) for name in _OWN}
+        told["routes"] = {name: traffic.plain() for name, traffic in self.routes.items()}
+        told["backends"] = {key: traffic.plain() for key, traffic in self.backends.items()}
+        return told
+
+    def forget(self, keep_routes: Collection[str], keep_backends: Collection[str]) -> None:
+        """Drop what is not to be kept and had no request since the last call."""
+        _forget(self.routes, keep_routes)
+        _forget(self.backends, keep_backends)
+
+
+def merge(plains: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The sums of what several workers' `Counters.plain` gave, in the same form.
+
+    Raises KeyError, TypeError or ValueError for what is of another form.
+    """
+    total = Counters().plain()
+    for plain in plains:
+        for name in _OWN:
+            total[name] += plain[name]
+        for kind in ("routes", "backends"):
+            sums = total[kind]
+            for name, traffic in plain[kind].items():
+                sums[name] = _sum(sums[name], traffic) if name in sums else traffic
+    return total
+
+
+def quantiles_ms(latency: Iterable[int]) -> dict[str, float | None]:
+    """The quantiles of buckets like Traffic.latency, in milliseconds; None: nothing counted.
+
+    Each lies within its bucket as if the bucket's times were spread evenly.
+    """
+    counts = list(latency)
+    total = sum(counts)
+    told: dict[str, float | None] = {}
+    for name, quantile in QUANTILES.items():
+        rank = quantile * total
+        below = 0
+        told[name] = None
+        for index, count in enumerate(counts):
+            if count and below + count >= rank:
+                start = BOUNDS_S[index - 1] if index else 0.0
+                end = BOUNDS_S[min(index, len(BOUNDS_S) - 1)]
+                share = (rank - below) / count
+                told[name] = round((start + (end - start) * share) * 1000, 3)
+                break
+            below += count
+    return told
+
+
+def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    total: dict[str, Any] = {}
+    for name, value in one.items():
+        if name not in QUANTILES:
+            total[name] = (
+                [a + b for a, b in zip_longest(value, other[name], fillvalue=0)]
+                if isinstance(value, list)
+                else value + other[name]
+            )
+    return total | quantiles_ms(total["latency"])
+
+
+def _trimmed(counts: list[int]) -> list[int]:
+    """Without the zeros at the end."""
+    end = len(counts)
+    while end and not counts[end - 1]:
+        end -= 1
+    return counts[:end]
+
+
+def _forget(traffic: dict[str, T], keep: Collection[str]) -> None:
+    idle = []
+    for name, one in traffic.items():
+        if one.requests == one.requests_before and name not in keep:
+            idle.append(name)
+        one.requests_before = one.requests
+    for name in idle:
+        del traffic[name]
