@@ -39,25 +39,37 @@ CANNOT: dict[str, dict[str, str]] = {
 }
 
 
+Address = tuple[str, int]
+
+
 class Plane(Protocol):
     name: str
 
-    def start(self, document: Document, folder: Path) -> tuple[str, int]:
+    def start(self, document: Document, folder: Path) -> Address:
         """Serves the document; returns the address once it answers."""
 
-    def restart_without_database(self) -> tuple[str, int]:
+    def serve(self, *arguments: str, **environment: str) -> Address:
+        """Serves the same once more, by other settings."""
+
+    def publish(self, document: Document) -> None:
+        """Puts another document in the place of the one that is served."""
+
+    def restart_without_database(self) -> Address:
         """Ends the processes, takes their database away and starts them again."""
 
     def stop(self) -> None: ...
 
 
-class WsgiPlane:
-    """The project under gunicorn, as `manage.py serve` runs it, with a database of its own."""
+class ProjectPlane:
+    """The project as a process of its own, with a database of its own."""
 
-    name = "wsgi"
+    name: str
     project = "proxysite"  # the package with `settings` and `wsgi`
 
-    def start(self, document: Document, folder: Path) -> tuple[str, int]:
+    def __init__(self) -> None:
+        self._servers: list[subprocess.Popen[bytes]] = []
+
+    def start(self, document: Document, folder: Path) -> Address:
         self._folder = folder
         self._environment = {
             **os.environ,
@@ -68,7 +80,11 @@ class WsgiPlane:
             "TRUSTED_PROXIES": f"{TRUSTED}/32",
             "LOG_LEVEL": "WARNING",
         }
-        file = folder / "document.json"
+        self.publish(document)
+        return self.serve()
+
+    def publish(self, document: Document) -> None:
+        file = self._folder / "document.json"
         file.write_text(json.dumps(codec.to_plain(document)))
         subprocess.run(
             [sys.executable, "-m", "tests.conformance.publish", str(file)],
@@ -76,60 +92,83 @@ class WsgiPlane:
             cwd=ROOT,
             env=self._environment,
         )
-        return self._serve()
 
-    def restart_without_database(self) -> tuple[str, int]:
+    def restart_without_database(self) -> Address:
         self.stop()
         for file in (self._folder / "data").glob("*.sqlite3*"):
             file.unlink()
         (self._folder / "data" / "proxysite.sqlite3").mkdir()  # nor can a new one be made
-        return self._serve()
+        return self.serve()
 
-    def _serve(self) -> tuple[str, int]:
+    def serve(self, *arguments: str, **environment: str) -> Address:
         listener = socket.create_server(("127.0.0.1", 0))
-        address: tuple[str, int] = listener.getsockname()
-        self.log = self._folder / "server.log"
+        address: Address = listener.getsockname()
+        log_file = self._folder / f"server-{len(self._servers)}.log"
         command = self.command(listener)
-        with listener, self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", *command],
+        with listener, log_file.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command, *arguments],
                 cwd=ROOT,
-                env=self._environment,
+                env={**self._environment, **environment},
                 pass_fds=[fd for fd in [listener.fileno()] if fd >= 0],
                 stderr=log,
                 stdout=log,
             )
-        self._wait(address)
+        self._servers.append(process)
+        if not self._answers(address, process):
+            raise AssertionError(f"the server did not start:\n{log_file.read_text()}")
         return address
 
     def command(self, listener: socket.socket) -> list[str]:
         """The server's module and arguments; it inherits the listener, or closes it."""
+        raise NotImplementedError
+
+    def _answers(self, address: Address, process: subprocess.Popen[bytes]) -> bool:
+        until = time.monotonic() + PATIENCE_S * 3
+        while time.monotonic() < until and process.poll() is None:
+            try:
+                with socket.create_connection(address, PATIENCE_S) as sock:
+                    sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                    if sock.recv(1):
+                        return True
+            except OSError:
+                time.sleep(0.05)
+        return False
+
+    def stop(self) -> None:
+        for process in self._servers:
+            process.terminate()
+        for process in self._servers:
+            try:
+                process.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._servers.clear()
+
+
+class WsgiPlane(ProjectPlane):
+    """The project under gunicorn, as `manage.py serve` runs it."""
+
+    name = "wsgi"
+
+    def command(self, listener: socket.socket) -> list[str]:
         return [
             *("gunicorn", "--config", f"python:{self.project}.gunicorn"),
             *("--bind", f"fd://{listener.fileno()}", "--threads", "16"),
         ]
 
-    def _wait(self, address: tuple[str, int]) -> None:
-        until = time.monotonic() + PATIENCE_S * 3
-        while time.monotonic() < until:
-            if self._process.poll() is not None:
-                break
-            try:
-                with socket.create_connection(address, PATIENCE_S) as sock:
-                    sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-                    if sock.recv(1):
-                        return
-            except OSError:
-                time.sleep(0.05)
-        raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
 
-    def stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+class GatewayPlane(ProjectPlane):
+    """`manage.py gateway`, one worker."""
+
+    name = "gateway"
+
+    def command(self, listener: socket.socket) -> list[str]:
+        return [
+            *("django", "gateway", "--bind", f"fd://{listener.fileno()}"),
+            *("--workers", "1", "--status-bind", ""),
+        ]
 
 
 PLANES: tuple[type[Plane], ...] = (WsgiPlane,)
