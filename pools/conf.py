@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -82,6 +82,20 @@ class Conf:
     probe_concurrency: Annotated[int, Strict(), _between(1, 256)] = 32
     keep_revisions: Annotated[int, Strict(), _between(1, 1_000_000)] = 1000
     keep_events: Annotated[int, Strict(), _between(1, 1_000_000)] = 200
+    client_header_timeout_s: Annotated[float, Strict(), _between(0.1, 600)] = 10.0
+    client_body_timeout_s: Annotated[float, Strict(), _between(0.1, 3600)] = 60.0
+    client_keepalive_s: Annotated[float, Strict(), _between(0.1, 3600)] = 75.0
+    client_send_timeout_s: Annotated[float, Strict(), _between(0.1, 3600)] = 60.0
+    drain_timeout_s: Annotated[float, Strict(), _between(0, 3600)] = 30.0
+    tunnel_drain_timeout_s: Annotated[float, Strict(), _between(0, 86_400)] = 30.0
+    max_connections: Annotated[int, Strict(), _between(1, 1_000_000)] = 16_384
+    max_connections_per_client: Annotated[int, Strict(), _between(0, 1_000_000)] = 0
+    max_header_bytes: Annotated[int, Strict(), _between(1024, 1_048_576)] = 32_768
+    max_header_fields: Annotated[int, Strict(), _between(1, 10_000)] = 100
+    max_target_bytes: Annotated[int, Strict(), _between(256, 1_048_576)] = 8_190
+    access_log: str = ""
+    access_log_format: Literal["combined", "json"] = "combined"
+    certificates: Path | None = None
 
 
 _HINTS = get_type_hints(Conf, include_extras=True)
@@ -96,9 +110,13 @@ def setting(spec: Field[Any]) -> str:
 def read(spec: Field[Any]) -> Any:
     """One setting, checked; raises ValueError with what is wrong, without its name."""
     assert spec.default is not MISSING
-    value = getattr(settings, setting(spec), spec.default)
+    return checked(spec.name, getattr(settings, setting(spec), spec.default))
+
+
+def checked(field: str, value: Any) -> Any:
+    """The value as the field keeps it; raises ValueError as `read` does."""
     try:
-        return _ADAPTERS[spec.name].validate_python(value)
+        return _ADAPTERS[field].validate_python(value)
     except ValidationError as error:
         detail = error.errors(include_url=False)[0]
         cause = detail.get("ctx", {}).get("error", detail["msg"])

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 from environs import Env, EnvError, ValidationError
 
+from pools import conf
 from pools.core import fields
 
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
@@ -46,6 +47,8 @@ POSTGRES_OPTIONS = {
     "tcp_user_timeout": 10_000,  # milliseconds
 }
 
+_DEFAULTS = conf.Conf()
+
 # Without hard links the key's file is empty while another process writes it.
 KEY_WRITTEN_WITHIN_S = 2.0
 
@@ -66,6 +69,20 @@ class Environment:
     secure_cookies: bool
     debug: bool
     log_level: str
+    client_header_timeout_s: float
+    client_body_timeout_s: float
+    client_keepalive_s: float
+    client_send_timeout_s: float
+    drain_timeout_s: float
+    tunnel_drain_timeout_s: float
+    max_connections: int
+    max_connections_per_client: int
+    max_header_bytes: int
+    max_header_fields: int
+    max_target_bytes: int
+    access_log: str
+    access_log_format: str
+    certificates: Path | None
 
 
 def read(base_dir: Path) -> Environment:
@@ -84,7 +101,39 @@ def read(base_dir: Path) -> Environment:
         secure_cookies=env.bool("SECURE_COOKIES", False),
         debug=env.bool("DEBUG", False),
         log_level=env.str("LOG_LEVEL", "INFO", validate=_log_level).upper(),
+        client_header_timeout_s=env.float(
+            "CLIENT_HEADER_TIMEOUT", **_as("client_header_timeout_s")
+        ),
+        client_body_timeout_s=env.float("CLIENT_BODY_TIMEOUT", **_as("client_body_timeout_s")),
+        client_keepalive_s=env.float("CLIENT_KEEPALIVE", **_as("client_keepalive_s")),
+        client_send_timeout_s=env.float("CLIENT_SEND_TIMEOUT", **_as("client_send_timeout_s")),
+        drain_timeout_s=env.float("DRAIN_TIMEOUT", **_as("drain_timeout_s")),
+        tunnel_drain_timeout_s=env.float(
+            "TUNNEL_DRAIN_TIMEOUT", **_as("tunnel_drain_timeout_s")
+        ),
+        max_connections=env.int("MAX_CONNECTIONS", **_as("max_connections")),
+        max_connections_per_client=env.int(
+            "MAX_CONNECTIONS_PER_CLIENT", **_as("max_connections_per_client")
+        ),
+        max_header_bytes=env.int("MAX_HEADER_BYTES", **_as("max_header_bytes")),
+        max_header_fields=env.int("MAX_HEADER_FIELDS", **_as("max_header_fields")),
+        max_target_bytes=env.int("MAX_TARGET_BYTES", **_as("max_target_bytes")),
+        access_log=env.str("ACCESS_LOG", **_as("access_log")),
+        access_log_format=env.str("ACCESS_LOG_FORMAT", **_as("access_log_format")),
+        certificates=env.path("CERTIFICATES", **_as("certificates")),
     )
+
+
+def _as(field: str) -> dict[str, Any]:
+    """The default and the limits of a setting of the app, for the variable that gives it."""
+
+    def limits(value: object) -> None:
+        try:
+            conf.checked(field, value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+    return {"default": getattr(_DEFAULTS, field), "validate": limits}
 
 
 def secret_key(data_dir: Path) -> str:

@@ -109,6 +109,20 @@ POOLS_TRUSTED_PROXIES = _env.trusted_proxies
 POOLS_ADMIN_HOST = _env.admin_host
 POOLS_RESERVED_PATHS = ["/admin", "/static", "/-"]
 POOLS_FALLTHROUGH = False
+POOLS_CLIENT_HEADER_TIMEOUT_S = _env.client_header_timeout_s
+POOLS_CLIENT_BODY_TIMEOUT_S = _env.client_body_timeout_s
+POOLS_CLIENT_KEEPALIVE_S = _env.client_keepalive_s
+POOLS_CLIENT_SEND_TIMEOUT_S = _env.client_send_timeout_s
+POOLS_DRAIN_TIMEOUT_S = _env.drain_timeout_s
+POOLS_TUNNEL_DRAIN_TIMEOUT_S = _env.tunnel_drain_timeout_s
+POOLS_MAX_CONNECTIONS = _env.max_connections
+POOLS_MAX_CONNECTIONS_PER_CLIENT = _env.max_connections_per_client
+POOLS_MAX_HEADER_BYTES = _env.max_header_bytes
+POOLS_MAX_HEADER_FIELDS = _env.max_header_fields
+POOLS_MAX_TARGET_BYTES = _env.max_target_bytes
+POOLS_ACCESS_LOG = _env.access_log
+POOLS_ACCESS_LOG_FORMAT = _env.access_log_format
+POOLS_CERTIFICATES = _env.certificates
 
 LOGGING = {
     "version": 1,

@@ -6,16 +6,30 @@ import shutil
 import tempfile
 
 for _name in (
+    "ACCESS_LOG",
+    "ACCESS_LOG_FORMAT",
     "ADMIN_HOST",
     "ALLOWED_HOSTS",
+    "CERTIFICATES",
+    "CLIENT_BODY_TIMEOUT",
+    "CLIENT_HEADER_TIMEOUT",
+    "CLIENT_KEEPALIVE",
+    "CLIENT_SEND_TIMEOUT",
     "CSRF_TRUSTED_ORIGINS",
     "DATABASE_URL",
     "DEBUG",
+    "DRAIN_TIMEOUT",
     "LOG_LEVEL",
+    "MAX_CONNECTIONS",
+    "MAX_CONNECTIONS_PER_CLIENT",
+    "MAX_HEADER_BYTES",
+    "MAX_HEADER_FIELDS",
+    "MAX_TARGET_BYTES",
     "REDIS_URL",
     "SECRET_KEY",
     "SECURE_COOKIES",
     "TRUSTED_PROXIES",
+    "TUNNEL_DRAIN_TIMEOUT",
 ):
     os.environ.pop(_name, None)
 _folder = os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="proxysite-tests-")

@@ -12,7 +12,7 @@ DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 def variables():
     source = (ROOT / "proxysite" / "environment.py").read_text()
-    return set(re.findall(r'env\.\w+\("([A-Z_]+)"', source))
+    return set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', source))
 
 
 def test_every_environment_variable_has_its_heading_and_no_other_has():

@@ -6,11 +6,13 @@ import subprocess
 import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
 from environs import EnvError
 
+from pools import conf
 from proxysite import environment
 
 
@@ -31,6 +33,13 @@ def test_nothing_need_be_set(tmp_path, monkeypatch):
     assert found.database["NAME"] == str(tmp_path / "data" / "proxysite.sqlite3")
     assert found.database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
     assert not found.debug
+
+
+def test_the_gateway_is_set_by_the_environment(read):
+    found = read(CLIENT_HEADER_TIMEOUT="2.5", MAX_CONNECTIONS="7", CERTIFICATES="/etc/tls")
+    assert (found.client_header_timeout_s, found.max_connections) == (2.5, 7)
+    assert found.certificates == Path("/etc/tls")
+    assert found.drain_timeout_s == conf.Conf().drain_timeout_s
 
 
 def test_the_data_folder_is_its_users_alone(read):
@@ -106,6 +115,11 @@ def test_the_admin_is_reached_however_its_host_is_written(
         ("TRUSTED_PROXIES", "10.0.0.0/8,10.0.0.1/8", "use networks such as"),
         ("CSRF_TRUSTED_ORIGINS", "admin.example.com", "https://admin.example.com"),
         ("LOG_LEVEL", "loud", "LOG_LEVEL"),
+        ("CLIENT_HEADER_TIMEOUT", "0", "use 0.1 to 600"),
+        ("DRAIN_TIMEOUT", "soon", "DRAIN_TIMEOUT"),
+        ("MAX_CONNECTIONS", "0", "use 1 to"),
+        ("MAX_HEADER_FIELDS", "1.5", "MAX_HEADER_FIELDS"),
+        ("ACCESS_LOG_FORMAT", "common", "'combined' or 'json'"),
     ],
 )
 def test_a_bad_value_is_named_in_one_line_without_secrets(read, name, value, said):
