@@ -49,7 +49,13 @@ HOP_BY_HOP = frozenset(
 )
 # Host and length are written by the data plane for each attempt. Proxy is no field of
 # HTTP, and CGI makes HTTP_PROXY of it (CVE-2016-5385).
-_REQUEST_DROPPED = HOP_BY_HOP | {b"host", b"content-length", b"expect", b"proxy"}
+_REQUEST_DROPPED = HOP_BY_HOP | {
+    b"host",
+    b"content-length",
+    b"expect",
+    b"proxy",
+    b"http2-settings",  # of a switch to h2c (RFC 7540 §3.2.1), which is never forwarded
+}
 # A challenge to authenticate to us is not the backend's to make; wsgiref refuses it.
 _RESPONSE_DROPPED = HOP_BY_HOP | {b"proxy-authenticate", b"proxy-authorization"}
 _OF_ORIGIN = frozenset({b"forwarded", b"x-real-ip", b"x-request-id"})
@@ -195,6 +201,18 @@ class HeaderRules:
         said[b"x-request-id"] = [origin.request_id]
         return [(name, b", ".join(values)) for name, values in said.items()]
 
+    def hints(self, headers: Headers, route: CompiledRoute) -> Pairs:
+        """The fields of a 103 for the client: Link alone.
+
+        That is what hints are, and no other field may go past the rules of the answer that
+        follows; nor may those that the route removes or sets.
+        """
+        if b"link" in route.response_remove or any(
+            name == b"link" for name, _ in route.response_set
+        ):
+            return []
+        return [(name, value) for name, value in headers if name.lower() == b"link"]
+
     def response(
         self,
         headers: Iterable[tuple[bytes, bytes]],
@@ -234,6 +252,30 @@ class HeaderRules:
         if not identified:
             kept.append((b"X-Request-ID", origin.request_id))
         return edited(kept, set_=route.response_set, remove=route.response_remove)
+
+
+def upgrade_asked(headers: Headers, route: CompiledRoute) -> bytes | None:
+    """The protocol to ask the backend for, as the client wrote it; None: no switch.
+
+    The first of those that the client offers which the route allows (RFC 9110 §7.8). h2c is
+    never forwarded: what went through it would pass all rules by. That a client of HTTP/1.0
+    cannot ask is for the data plane to know.
+    """
+    if b"upgrade" not in connection_options(headers):
+        return None
+    allowed: frozenset[bytes] = getattr(route, "upgrades", frozenset())
+    for name, value in headers:
+        if name == b"upgrade":
+            for token in value.split(b","):
+                token = token.strip(b" \t")
+                if (lower := token.lower()) in allowed and lower != b"h2c":
+                    return token
+    return None
+
+
+def block(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The fields as lines of a head."""
+    return b"\r\n".join([*map(b": ".join, fields), b""])
 
 
 def connection_options(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:

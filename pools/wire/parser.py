@@ -3,7 +3,7 @@
 llhttp refuses what can be read two ways: both lengths, repeated or malformed
 Content-Length, bare CR or LF, NUL, folded lines, spaces before a colon, bad chunk sizes.
 Checked here besides: codings other than chunked, chunked from HTTP/1.0, versions,
-statuses, the size of a head, a switch of protocols that nobody asked for.
+statuses, the size of a head, a switch to a protocol that nobody asked for.
 """
 
 from __future__ import annotations
@@ -34,19 +34,27 @@ class Head:
 
 
 class ResponseParser:
-    """One request's answer: 1xx heads, the final head, the body.
+    """The answers on one connection, one after another: 1xx heads, the final head, the body.
 
     Feed it what the connection brings. `head` is None until the final head is there;
-    `body` collects decoded bytes until `take` fetches them; `complete` says that the answer
-    ended as its framing says, and `reusable` that the connection may then carry another.
+    `take` fetches the decoded bytes of the body that came since; `complete` says that the
+    answer ended as its framing says, and `reusable` that the connection may then carry
+    another, for which `begin` makes ready. `upgraded` says that the head is the 101 that
+    was asked for: what comes behind it is the other protocol's, and `take` gives it.
     """
 
     def __init__(self, method: bytes) -> None:
+        self.begin(method)
+
+    def begin(self, method: bytes, upgrade: bytes | None = None) -> None:
+        """Makes it ready for the answer to a request, which asked to switch to `upgrade`."""
         self.head: Head | None = None
         self.interim: list[Head] = []
         self.complete = False
         self.reusable = False
+        self.upgraded = False
         self._method = method
+        self._upgrade = upgrade
         self.body_bytes = 0  # not taken yet
         self._body: list[bytes] = []
         self._reason = b""
@@ -58,14 +66,19 @@ class ResponseParser:
 
     def feed(self, data: bytes) -> None:
         """Takes what was received; raises UpstreamError for what is malformed."""
+        if self.upgraded:
+            self.on_body(data)
+            return
         had = len(self._body)
         if not self._bodiless_bytes and self.head is None:
             # llhttp reads RTSP and ICE too.
             self._refuse_unless(b"HTTP/".startswith(data[:5]), "is not HTTP")
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._problem = self._problem or "switches protocols unasked"
+        except httptools.HttpParserUpgrade as switch:
+            behind: int = switch.args[0]
+            if not self._problem and behind < len(data):
+                self.on_body(data[behind:])
         except httptools.HttpParserError as error:
             if self.complete:  # bytes behind the answer: they concern no request of ours
                 self.reusable = False
@@ -121,7 +134,7 @@ class ResponseParser:
         elif version not in ("1.0", "1.1"):
             self._problem = f"is of HTTP version {version}"
         elif status == 101:
-            self._problem = "switches protocols unasked"
+            self._switch()
         elif status < 200:
             self.interim.append(Head(status, self._reason, self._headers))
         else:
@@ -135,7 +148,21 @@ class ResponseParser:
             self.body_bytes += len(data)
 
     def on_message_complete(self) -> None:
-        self.complete = self.head is not None
+        self.complete = self.head is not None and not self.upgraded
+
+    def _switch(self) -> None:
+        """Takes a 101 that switches to what was asked for (RFC 9110 §7.8)."""
+        lower = [(name.lower(), value) for name, value in self._headers]
+        named = [value.lower() for name, value in lower if name == b"upgrade"]
+        if (
+            self._upgrade is None
+            or named != [self._upgrade.lower()]
+            or b"upgrade" not in connection_options(lower)
+        ):
+            self._problem = "switches protocols unasked"
+            return
+        self.head = Head(101, self._reason, self._headers)
+        self.upgraded = self._until_close = True
 
     def _frame(self, status: int, version: str) -> None:
         """Where the body ends (RFC 9112 §6.3), and whether the connection lives on."""

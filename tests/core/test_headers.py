@@ -1,11 +1,19 @@
 import ipaddress
 import itertools
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pools.core.headers import HeaderRules, connection_options, edited, host_for
+from pools.core.headers import (
+    HeaderRules,
+    block,
+    connection_options,
+    edited,
+    host_for,
+    upgrade_asked,
+)
 from tests.core.build import backends, pool, snapshot
 
 PROXY = "10.0.0.1"  # trusted
@@ -145,7 +153,16 @@ def test_connection_takes_away_what_it_names_but_not_ours():
 
 
 @pytest.mark.parametrize(
-    "name", [b"x_user", b"proxy", b"expect", b"upgrade", b"transfer-encoding", b"host"]
+    "name",
+    [
+        b"x_user",
+        b"proxy",
+        b"expect",
+        b"upgrade",
+        b"http2-settings",
+        b"transfer-encoding",
+        b"host",
+    ],
 )
 def test_fields_that_never_pass(name):
     assert name not in dict(sent([(name, b"1")]))
@@ -328,3 +345,58 @@ def test_nothing_to_edit_changes_nothing():
 
 def test_connection_options_are_lower_case():
     assert connection_options([(b"connection", b"Close , X-A")]) == {b"close", b"x-a"}
+
+
+# Lines, hints and switches of protocol
+
+
+def test_a_block_holds_the_fields_in_their_order():
+    assert block([(b"a", b"1"), (b"B", b""), (b"a", b"2")]) == b"a: 1\r\nB: \r\na: 2\r\n"
+    assert block([]) == b""
+
+
+def test_hints_are_links_alone():
+    headers = [(b"Link", b"</a>"), (b"X-A", b"1"), (b"set-cookie", b"a=1"), (b"link", b"</b>")]
+    assert rules().hints(headers, routed()) == [(b"Link", b"</a>"), (b"link", b"</b>")]
+
+
+@pytest.mark.parametrize("edits", [{"remove": ["Link"]}, {"set": {"Link": "</own>"}}])
+def test_hints_keep_to_the_routes_edits(edits):
+    assert not rules().hints([(b"Link", b"</a>")], routed(response_headers=edits))
+
+
+def upgrading(*fields, allowed=(b"websocket", b"foo/2")):
+    headers = [(name.encode(), value.encode()) for name, value in fields]
+    return upgrade_asked(headers, SimpleNamespace(upgrades=frozenset(allowed)))
+
+
+@pytest.mark.parametrize(
+    ("offered", "taken"),
+    [
+        ("websocket", b"websocket"),
+        ("WebSocket", b"WebSocket"),
+        ("h2c, bar , foo/2,websocket", b"foo/2"),
+        ("bar", None),
+        ("web socket", None),
+        ("", None),
+    ],
+)
+def test_the_first_allowed_protocol_is_asked_for(offered, taken):
+    connection = ("connection", "keep-alive, Upgrade")
+    assert upgrading(("upgrade", offered), connection) == taken
+
+
+def test_repeated_upgrade_fields_are_one_list():
+    fields = [("connection", "upgrade"), ("upgrade", "bar"), ("upgrade", "websocket")]
+    assert upgrading(*fields) == b"websocket"
+
+
+def test_upgrade_is_of_this_hop_or_not_at_all():
+    assert upgrading(("upgrade", "websocket")) is None
+    assert upgrading(("upgrade", "websocket"), ("connection", "close")) is None
+    assert upgrading(("connection", "upgrade")) is None
+
+
+def test_h2c_is_never_asked_for():
+    fields = [("connection", "upgrade, http2-settings"), ("upgrade", "h2c")]
+    assert upgrading(*fields, allowed=[b"h2c"]) is None

@@ -117,3 +117,72 @@ def test_a_body_is_no_endless_head():
     for _ in range(100):
         parser.feed(bytes(10_000))
     assert parser.complete
+
+
+# --- a switch of protocols
+
+SWITCH = b"HTTP/1.1 101 Switching\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n\r\n"
+
+
+def switched(*pieces, upgrade=b"websocket"):
+    parser = ResponseParser(b"GET")
+    parser.begin(b"GET", upgrade)
+    for piece in pieces:
+        parser.feed(piece)
+    return parser
+
+
+@given(st.sets(st.integers(1, len(SWITCH) + 5)))
+def test_what_follows_the_switch_asked_for_is_the_other_protocols(cuts):
+    data = SWITCH + b"\x81\x02hi\0"
+    edges = [0, *sorted(cuts), len(data)]
+    parser = switched(*(data[a:b] for a, b in zip(edges, edges[1:], strict=False)))
+    assert parser.head is not None
+    assert (parser.head.status, len(parser.head.headers)) == (101, 2)
+    assert parser.upgraded
+    assert not parser.complete
+    assert not parser.reusable
+    assert parser.take() == b"\x81\x02hi\0"
+    parser.end()
+
+
+def test_an_interim_answer_may_precede_the_switch():
+    parser = switched(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + SWITCH)
+    assert [hint.status for hint in parser.interim] == [103]
+    assert parser.upgraded
+
+
+def test_a_refused_switch_is_an_answer_like_any_other():
+    parser = switched(b"HTTP/1.1 400 No\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nab")
+    assert not parser.upgraded
+    assert parser.take() == b"ab"
+    assert parser.complete
+    assert parser.reusable
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "fields"),
+    [
+        (None, b"Upgrade: websocket\r\nConnection: upgrade\r\n"),
+        (b"websocket", b"Upgrade: websocket\r\n"),
+        (b"websocket", b"Connection: upgrade\r\n"),
+        (b"websocket", b"Upgrade: h2c\r\nConnection: upgrade\r\n"),
+        (b"websocket", b"Upgrade: h2c, websocket\r\nConnection: upgrade\r\n"),
+        (b"websocket", b"Upgrade: websocket\r\nUpgrade: h2c\r\nConnection: upgrade\r\n"),
+        (b"websocket", b"Upgrade: websocket\r\nConnection: close\r\n"),
+    ],
+)
+def test_any_other_switch_is_malformed(upgrade, fields):
+    with pytest.raises(UpstreamError, match="switches protocols unasked"):
+        switched(b"HTTP/1.1 101 S\r\n" + fields + b"\r\n", upgrade=upgrade)
+
+
+def test_one_parser_serves_one_answer_after_another():
+    parser = parsed(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab")
+    assert parser.take() == b"ab"
+    parser.begin(b"HEAD")
+    assert parser.head is None
+    assert not parser.complete
+    parser.feed(b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\n")
+    assert parser.head is not None
+    assert (parser.head.status, parser.take(), parser.complete) == (404, b"", True)
