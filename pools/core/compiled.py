@@ -18,9 +18,10 @@ HeaderPairs = tuple[tuple[bytes, bytes], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CompiledBackend:
-    """A backend with its stable key POOL/HOST:PORT.
+    """A backend with its stable key POOL/ADDRESS.
 
-    `max_in_flight` 0: no limit. `token` is what a sticky cookie holds for it. `seed` tells
+    `unix` is the path of its socket, "" where it is reached by TCP. `max_in_flight` 0: no
+    limit. `token` is what a sticky cookie holds for it. `seed` tells
     it apart in a consistent hash; it is the address's alone, so that a pool's new name
     moves no client.
     """
@@ -28,6 +29,7 @@ class CompiledBackend:
     key: str
     pool: str
     spec: document.Backend
+    unix: str
     max_in_flight: int
     token: bytes
     seed: int
@@ -76,8 +78,8 @@ class CompiledCondition:
 class CompiledRoute:
     """A route with its pool.
 
-    `exchange_timeout_s` 0: no bound; `max_body_bytes` 0: no limit. `methods` empty: any.
-    Names in `*_set` and `*_remove` are lower case.
+    `exchange_timeout_s` 0: no bound; `max_body_bytes` 0: no limit. `methods` empty: any;
+    `upgrades` empty: none. They and the names in `*_set` and `*_remove` are lower case.
     """
 
     spec: document.Route
@@ -89,7 +91,9 @@ class CompiledRoute:
     connect_timeout_s: float
     response_timeout_s: float
     exchange_timeout_s: float
+    tunnel_timeout_s: float
     max_body_bytes: int
+    upgrades: frozenset[bytes]
     request_set: HeaderPairs
     request_remove: frozenset[bytes]
     response_set: HeaderPairs

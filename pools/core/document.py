@@ -4,8 +4,8 @@ Rules:
 - A value that exists is valid: `codec.parse` returns a canonical document or raises
   DocumentError with every problem and its path; nothing else makes documents from
   foreign data.
-- Names are the keys. Pools and routes are told apart by name, a backend by
-  host:port within its pool; no database id appears.
+- Names are the keys. Pools and routes are told apart by name, a backend by its
+  address (host:port or unix:/path) within its pool; no database id appears.
 - Defaults are what an expert would set for someone who names only a host, a port
   and a prefix; each says where it comes from.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Strict
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict
 
 from pools.core import fields
 
@@ -233,10 +233,15 @@ class Probe(Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend(Part):
-    """One scheme://host:port. `weight` 0: no new requests. `max_in_flight` None: the pool's."""
+    """One scheme://host:port, or a Unix socket: host "unix:/path" and port 0.
+
+    `weight` 0: no new requests. `max_in_flight` None: the pool's.
+    """
 
     host: Annotated[str, AfterValidator(fields.backend_host)]
-    port: Port
+    port: Annotated[
+        int, Strict(), AfterValidator(fields.backend_port), Field(validate_default=True)
+    ] = 0
     scheme: Scheme = Scheme.HTTP
     weight: Annotated[int, Strict(), AfterValidator(fields.weight)] = 1
     backup: Flag = False
@@ -245,8 +250,18 @@ class Backend(Part):
 
     @property
     def address(self) -> str:
-        """host:port, with an IPv6 host in brackets; the backend's name within its pool."""
+        """host:port, with an IPv6 host in brackets, or unix:/path; its name in its pool."""
         return fields.host_port(self.host, self.port)
+
+    @property
+    def unix(self) -> str:
+        """The path of its Unix socket; "": it is reached by TCP."""
+        return fields.unix_path(self.host)
+
+    @property
+    def hostname(self) -> str:
+        """Its host as Host and TLS name it: "localhost" for a Unix socket, as in nginx."""
+        return "localhost" if self.unix else self.host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +271,15 @@ class Pool(Part):
     `connect_timeout_s` 5 is Envoy's, `response_timeout_s` 60 nginx's: the longest
     silence of a backend, before and within its answer. `exchange_timeout_s` bounds the
     whole exchange with its retries; 0: no bound, so that streams and large downloads
-    live. `max_in_flight` 0: no limit for each backend. `slow_start_s` 0: off.
+    live. `tunnel_timeout_s` is the longest silence of both sides of a tunnel (Envoy's
+    idle time-out, 1 h). `slow_start_s` 0: off.
+
+    `max_in_flight` 0: no limit for each backend. While all are full, up to `max_queue`
+    requests of a process wait, each for up to `queue_timeout_s`; 0: none waits.
+
+    A process keeps up to `keepalive_connections` idle connections for each backend, each
+    for up to `keepalive_s`: less than the 5 s after which Node and uvicorn close them, as
+    a request that meets the close must be sent again.
     """
 
     name: Name
@@ -267,8 +290,13 @@ class Pool(Part):
     connect_timeout_s: Seconds = 5.0
     response_timeout_s: Seconds = 60.0
     exchange_timeout_s: SecondsOrNone = 0.0
+    tunnel_timeout_s: Seconds = 3_600.0
     retry: Retry = field(default_factory=Retry)
     max_in_flight: Count = 0
+    max_queue: Count = 100
+    queue_timeout_s: Seconds = 5.0
+    keepalive_connections: Count = 64
+    keepalive_s: Seconds = 4.0
     tls: Tls = field(default_factory=Tls)
     passive: Passive = field(default_factory=Passive)
     slow_start_s: SecondsOrNone = 0.0
@@ -299,6 +327,7 @@ class Route(Part):
 
     `hosts` empty: any host. `methods` empty: any method. `prefix_replacement` is for
     prefix_mode replace. `max_body_bytes` 0: no limit. A time-out of None is the pool's.
+    `upgrades`: the protocols that a client may upgrade its connection to; empty: none.
     """
 
     name: Name
@@ -313,9 +342,11 @@ class Route(Part):
     request_headers: HeaderEdit = field(default_factory=HeaderEdit)
     response_headers: HeaderEdit = field(default_factory=HeaderEdit)
     max_body_bytes: Annotated[int, Strict(), AfterValidator(fields.max_bytes)] = 0
+    upgrades: Annotated[tuple[str, ...], AfterValidator(fields.upgrades)] = ("websocket",)
     connect_timeout_s: Seconds | None = None
     response_timeout_s: Seconds | None = None
     exchange_timeout_s: SecondsOrNone | None = None
+    tunnel_timeout_s: Seconds | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

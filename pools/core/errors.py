@@ -48,9 +48,13 @@ class DocumentError(PoolsError):
 
 
 class NoBackendAvailable(PoolsError):
-    """No backend of the pool can take the exchange now: all down, full, drained or tried."""
+    """No backend of the pool can take the exchange now: all down, full, drained or tried.
 
-    def __init__(self, pool: str, *, retry_after_s: int = 1) -> None:
+    `full`: one could but for its limit of requests in flight, so that waiting may help.
+    """
+
+    def __init__(self, pool: str, *, retry_after_s: int = 1, full: bool = False) -> None:
         self.pool = pool
+        self.full = full
         self.retry_after_s = retry_after_s
         super().__init__(f"no backend of pool {pool!r} is available")

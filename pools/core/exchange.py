@@ -116,7 +116,7 @@ class Exchange:
             self._release()
             state = pool.select(self.head, self._tried, now=now, random=self._random)
             if state is None:
-                raise NoBackendAvailable(pool.pool.name)
+                raise NoBackendAvailable(pool.pool.name, full=pool.full(self._tried))
             state.in_flight += 1
             pool.in_flight += 1
             self._lease = state

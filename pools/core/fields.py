@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from pydantic import ValidationInfo
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")  # underscores occur in container names
@@ -22,6 +24,8 @@ _STATUSES = re.compile(r"([1-5]\d\d)(?:-([1-5]\d\d))?")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\r\n\t ]+-----END CERTIFICATE-----")
 
 DAY_S = 86_400.0
+UNIX = "unix:"
+UNIX_PATH_BYTES = 107  # sun_path of Linux is 108, with a final NUL
 PROBED_BYTES = 65_536  # of an answer's body are looked at for the expected text
 
 # Framing and hop-by-hop fields are the proxy's own; Host has its mode.
@@ -58,6 +62,20 @@ def port(value: int) -> int:
 
 def port_or_zero(value: int) -> int:
     return value if value == 0 else port(value)
+
+
+def backend_port(value: int, info: ValidationInfo) -> int:
+    """A port, or 0 with a host that is a Unix socket; `info` has the host, if it is good."""
+    host = info.data.get("host")
+    if host is None:
+        return port_or_zero(value)
+    if unix_path(host):
+        if value:
+            raise ValueError(f"{value} with a Unix socket, which has no port: remove it")
+        return value
+    if not value:
+        raise ValueError("is missing: give a port, 1 to 65535")
+    return port(value)
 
 
 def weight(value: int) -> int:
@@ -141,6 +159,19 @@ def methods(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(method(value) for value in values))
 
 
+def upgrades(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Protocols of the Upgrade field, lower case."""
+    return tuple(dict.fromkeys(_upgrade(value) for value in values))
+
+
+def _upgrade(value: str) -> str:
+    token(value)
+    # HTTP in a tunnel would pass by the routes (h2c smuggling).
+    if value.lower() in ("h2", "h2c", "http"):
+        raise ValueError(f"{value} is HTTP, which would pass by all routes: remove it")
+    return value.lower()
+
+
 def header_name(value: str) -> str:
     return token(value)
 
@@ -206,6 +237,30 @@ def hostname_or_empty(value: str) -> str:
 
 
 def backend_host(value: str) -> str:
+    """`unix:` and the path of a socket, or what `host` takes; canonical."""
+    if not value.startswith(UNIX):
+        return host(value)
+    path = re.sub("/+", "/", unix_path(value))
+    if not path.startswith("/"):
+        raise ValueError(f"{value!r} is not the whole path to a socket: begin it with {UNIX}/")
+    if path.endswith("/"):
+        raise ValueError(f"{value!r} is a directory: name the socket in it")
+    if " " in path or not path.isprintable():
+        raise ValueError(f"{value!r} has a space or control character: use another path")
+    if len(path.encode()) > UNIX_PATH_BYTES:
+        raise ValueError(
+            f"{value!r} is too long for a Unix socket: {UNIX_PATH_BYTES} bytes at most, "
+            f"not {len(path.encode())}"
+        )
+    return UNIX + path
+
+
+def unix_path(host: str) -> str:
+    """The path of a backend's Unix socket; "": its host is a name or an IP address."""
+    return host.removeprefix(UNIX) if host.startswith(UNIX) else ""
+
+
+def host(value: str) -> str:
     """A host name or an IP address, IPv6 without brackets; canonical."""
     try:
         return ipaddress.ip_address(value.strip("[]")).compressed
@@ -217,7 +272,9 @@ def backend_host(value: str) -> str:
 
 
 def host_port(host: str, port: int) -> str:
-    """host:port, with an IPv6 host in brackets."""
+    """host:port, with an IPv6 host in brackets; unix:/path as it is."""
+    if unix_path(host):
+        return host
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -230,9 +287,8 @@ def host_header_or_empty(value: str) -> str:
     found = bracketed or plain
     if not found:
         raise ValueError(f"{value!r} is not a Host: use name, or name:port")
-    host = backend_host(found[1])
-    host = f"[{host}]" if bracketed else host
-    return f"{host}:{port(int(found[2]))}" if found[2] else host
+    name = f"[{host(found[1])}]" if bracketed else host(found[1])
+    return f"{name}:{port(int(found[2]))}" if found[2] else name
 
 
 def route_hosts(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -247,8 +303,8 @@ def _route_host(value: str) -> str:
         return "*." + hostname(value[2:])
     if "*" in value:
         raise ValueError(f"{value!r}: a wildcard is '*.' and a name, such as *.example.com")
-    host = backend_host(value)
-    return f"[{host}]" if ":" in host else host
+    found = host(value)
+    return f"[{found}]" if ":" in found else found
 
 
 def path_prefix(value: str) -> str:

@@ -185,6 +185,15 @@ class PoolState:
             self._settle(now)
         return any(self._free(tier, tried) for tier in self._tiers)
 
+    def full(self, tried: Collection[str]) -> bool:
+        """Whether a backend other than those tried is kept from `select` by its limit alone.
+
+        As of the last `select`.
+        """
+        return any(
+            state.full and state.key not in tried for tier in self._tiers for state in tier
+        )
+
     def presented(self, head: RequestHead) -> BackendState | None:
         """The backend that the request's sticky cookie names."""
         token = cookies.find(head.headers, self.pool.cookie)

@@ -46,15 +46,18 @@ CONDITIONS = st.builds(
 ) | st.builds(
     d.Condition, header=HEADERS, match=st.sampled_from([d.Match.PRESENT, d.Match.ABSENT])
 )
-BACKENDS = st.builds(
-    d.Backend,
-    host=HOSTNAMES | ADDRESSES,
-    port=PORTS,
-    scheme=st.sampled_from(d.Scheme),
-    weight=st.integers(0, 256),
-    backup=st.booleans(),
-    state=st.sampled_from(d.AdminState),
-    max_in_flight=st.none() | COUNTS,
+SOCKETS = st.from_regex(r"unix:(/[a-zA-Z0-9._-]{1,6}){1,3}", fullmatch=True)
+BACKENDS = (st.tuples(HOSTNAMES | ADDRESSES, PORTS) | st.tuples(SOCKETS, st.just(0))).flatmap(
+    lambda address: st.builds(
+        d.Backend,
+        host=st.just(address[0]),
+        port=st.just(address[1]),
+        scheme=st.sampled_from(d.Scheme),
+        weight=st.integers(0, 256),
+        backup=st.booleans(),
+        state=st.sampled_from(d.AdminState),
+        max_in_flight=st.none() | COUNTS,
+    )
 )
 PROBES = st.builds(
     d.Probe,
@@ -96,6 +99,7 @@ POOLS = st.builds(
     connect_timeout_s=SECONDS,
     response_timeout_s=SECONDS,
     exchange_timeout_s=OR_ZERO,
+    tunnel_timeout_s=SECONDS,
     retry=st.builds(
         d.Retry,
         attempts=st.integers(1, 10),
@@ -103,6 +107,10 @@ POOLS = st.builds(
         non_idempotent=st.booleans(),
     ),
     max_in_flight=COUNTS,
+    max_queue=COUNTS,
+    queue_timeout_s=SECONDS,
+    keepalive_connections=COUNTS,
+    keepalive_s=SECONDS,
     tls=st.builds(
         d.Tls,
         verify=st.booleans(),
@@ -141,9 +149,11 @@ def documents(draw):
             request_headers=EDITS,
             response_headers=EDITS,
             max_body_bytes=st.integers(0, 2**63 - 1),
+            upgrades=distinct(st.sampled_from(["websocket", "mqtt"])),
             connect_timeout_s=st.none() | SECONDS,
             response_timeout_s=st.none() | SECONDS,
             exchange_timeout_s=st.none() | OR_ZERO,
+            tunnel_timeout_s=st.none() | SECONDS,
         )
         routes = draw(st.lists(route, max_size=3, unique_by=lambda route: route.name))
     return d.Document(pools=tuple(pools), routes=tuple(routes))

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from pools.core.document import Policy
+from pools.core.errors import NoBackendAvailable
 from pools.core.probing import Verdict
 from tests.core.build import Bench, backends, cookie, failure, head, pool
 
@@ -148,6 +149,39 @@ def test_full_backends_are_passed_over_and_a_full_pool_refuses(policy):
     assert bench.refused()
     held[0][0].close()
     assert bench.serve() == held[0][1]
+
+
+def full(bench, exchange=None):
+    """Whether the refusal of an exchange says that a backend is only full."""
+    with exchange or bench.begin() as refused, pytest.raises(NoBackendAvailable) as error:
+        refused.acquire()
+    return error.value.full
+
+
+def test_a_refusal_says_that_waiting_may_help_where_a_backend_is_only_full():
+    bench = Bench(with_states({"max_in_flight": 1}, {"state": "maint"}))
+    held, _ = bench.hold()
+    assert full(bench)
+    held.close()
+    assert not bench.refused()
+
+
+@pytest.mark.parametrize("state", ["drain", "maint"])
+def test_nor_does_it_say_so_of_a_full_backend_that_takes_no_requests_anyhow(state):
+    bench = Bench(with_states({"max_in_flight": 1}))
+    held, _ = bench.hold()
+    bench.swap(with_states({"max_in_flight": 1, "state": state}))
+    assert not full(bench)
+    held.close()
+
+
+def test_nor_of_one_that_was_tried():
+    bench = Bench(pool(1, max_in_flight=1))
+    exchange, _ = bench.hold()
+    exchange.fail(failure())
+    other, _ = bench.hold()
+    assert not full(bench, exchange)
+    other.close()
 
 
 # --- ejection

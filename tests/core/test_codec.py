@@ -76,9 +76,27 @@ def test_headers_to_set_are_a_mapping_in_order():
 
 def test_one_part_alone_is_checked_for_form():
     assert parse_part(Backend, {"host": "B1.", "port": 80}) == Backend(host="b1", port=80)
-    assert messages({"host": "b1", "port": 0}, Backend) == {
-        "port": "0 is not a port: use 1 to 65535"
+    assert messages({"host": "b1", "port": -1}, Backend) == {
+        "port": "-1 is not a port: use 1 to 65535"
     }
+
+
+def test_a_host_needs_a_port_and_a_unix_socket_takes_none():
+    socket = {"host": "unix:/run/app.sock"}
+    made = parse_part(Backend, socket)
+    assert made == parse_part(Backend, {**socket, "port": 0})
+    assert to_plain(made) == socket
+    assert messages({**socket, "port": 80}, Backend) == {
+        "port": "80 with a Unix socket, which has no port: remove it"
+    }
+    missing = {"port": "is missing: give a port, 1 to 65535"}
+    assert messages({"host": "b1"}, Backend) == messages({"host": "b1", "port": 0}, Backend)
+    assert messages({"host": "b1"}, Backend) == missing
+
+
+def test_a_bad_host_does_not_hide_a_bad_port_nor_make_up_one():
+    assert set(messages({"host": "a b"}, Backend)) == {"host"}
+    assert set(messages({"host": "a b", "port": 70_000}, Backend)) == {"host", "port"}
 
 
 # --- what is wrong, and where

@@ -31,5 +31,5 @@ def test_a_document_error_tells_every_problem_on_its_line():
 
 def test_no_backend_names_its_pool():
     error = NoBackendAvailable("web")
-    assert (error.pool, error.retry_after_s) == ("web", 1)
+    assert (error.pool, error.retry_after_s, error.full) == ("web", 1, False)
     assert str(error) == "no backend of pool 'web' is available"

@@ -40,6 +40,13 @@ def test_a_backend_may_be_in_many_pools_and_have_many_ports():
     assert not wrong([pool(backends=backends), pool(name="api", backends=backends)])
 
 
+def test_a_unix_socket_is_once_in_a_pool():
+    backends = [{"host": f"unix:{path}"} for path in ("/run/a", "/run/b", "//run/a")]
+    assert wrong([pool(backends=backends)]) == {
+        "pools[0].backends[2].host": "'unix:/run/a' is there already at backends[0]"
+    }
+
+
 def test_a_route_needs_a_pool_that_exists():
     assert wrong([pool(), pool(name="api")], [route(pool="wbe")]) == {
         "routes[0].pool": "there is no pool 'wbe': add it, or name one of api, web"

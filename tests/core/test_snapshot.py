@@ -47,6 +47,17 @@ def test_time_outs_are_the_routes_own_or_else_the_pools():
     assert route.exchange_timeout_s == 0.0
 
 
+def test_tunnels_have_the_routes_idle_time_or_else_the_pools():
+    assert only_route({"tunnel_timeout_s": 9.0}).tunnel_timeout_s == 9.0
+    assert only_route({"tunnel_timeout_s": 9.0}, tunnel_timeout_s=1.0).tunnel_timeout_s == 1.0
+
+
+def test_upgrades_become_bytes_and_are_those_of_websockets_unless_said_otherwise():
+    assert only_route().upgrades == {b"websocket"}
+    assert only_route(upgrades=["MQTT", "websocket"]).upgrades == {b"mqtt", b"websocket"}
+    assert only_route(upgrades=[]).upgrades == frozenset()
+
+
 def test_header_edits_become_bytes_with_lower_case_names():
     route = only_route(
         request_headers={"set": {"X-Name": "Zoë"}, "remove": ["X-Old"]},
@@ -61,13 +72,19 @@ def test_header_edits_become_bytes_with_lower_case_names():
 def test_backend_keys_name_pool_and_address():
     pool = {
         "name": "web",
-        "backends": [{"host": "10.0.0.1", "port": 8000}, {"host": "::1", "port": 80}],
+        "backends": [
+            {"host": "10.0.0.1", "port": 8000},
+            {"host": "::1", "port": 80},
+            {"host": "unix:/run/app.sock"},
+        ],
     }
     compiled = snapshot(pool).pools["web"]
     assert [backend.key for backend in compiled.backends] == [
         "web/10.0.0.1:8000",
         "web/[::1]:80",
+        "web/unix:/run/app.sock",
     ]
+    assert [backend.unix for backend in compiled.backends] == ["", "", "/run/app.sock"]
     assert {backend.pool for backend in compiled.backends} == {"web"}
 
 
