@@ -12,8 +12,8 @@ from pools.core import document, fields
 from pools.models.parts import PartModel, choices
 from pools.models.pool import Pool
 
-# The document's defaults, with values for what has none.
-_BACKEND = document.Backend(host="localhost", port=80)
+# The document's defaults, with a value for what has none.
+_BACKEND = document.Backend(host="localhost")
 
 
 class Backend(PartModel):
@@ -21,9 +21,13 @@ class Backend(PartModel):
 
     pool = models.ForeignKey(Pool, on_delete=models.CASCADE, related_name="backends")
     host = models.CharField(
-        max_length=253, help_text="Name or IP address, without scheme, port or path."
+        max_length=253,
+        help_text="Name or IP address, without scheme and port; or unix:/ and the path of a "
+        "socket.",
     )
-    port = models.IntegerField(help_text="1 to 65535.")
+    port = models.IntegerField(
+        blank=True, default=_BACKEND.port, help_text="1 to 65535; none for a Unix socket."
+    )
     scheme = models.CharField(
         max_length=8, choices=choices(document.Scheme), default=_BACKEND.scheme.value
     )
@@ -77,7 +81,7 @@ class Backend(PartModel):
 
     @property
     def address(self) -> str:
-        """host:port, with an IPv6 host in brackets."""
+        """host:port, with an IPv6 host in brackets, or unix:/path."""
         return fields.host_port(self.host, self.port)
 
     @property

@@ -123,6 +123,11 @@ class Pool(PartModel):
         default=_POOL.exchange_timeout_s,
         help_text="Seconds for the whole exchange with its retries; 0: no bound.",
     )
+    tunnel_timeout_s = models.FloatField(
+        "tunnel time-out (s)",
+        default=_POOL.tunnel_timeout_s,
+        help_text="Seconds that both sides of an upgraded connection may be silent.",
+    )
     retry_attempts = models.IntegerField(
         "attempts",
         default=_POOL.retry.attempts,
@@ -144,6 +149,28 @@ class Pool(PartModel):
         "max in flight",
         default=_POOL.max_in_flight,
         help_text="Requests that each backend serves at a time; 0: no limit.",
+    )
+    max_queue = models.IntegerField(
+        "longest queue",
+        default=_POOL.max_queue,
+        help_text="Requests of a gateway process that wait while all backends are full; "
+        "0: none, the answer is 503 at once.",
+    )
+    queue_timeout_s = models.FloatField(
+        "queue time-out (s)",
+        default=_POOL.queue_timeout_s,
+        help_text="Seconds that a request waits for a backend before the answer is 503.",
+    )
+    keepalive_connections = models.IntegerField(
+        "idle connections",
+        default=_POOL.keepalive_connections,
+        help_text="Connections to each backend that a process keeps for later requests; "
+        "0: none.",
+    )
+    keepalive_s = models.FloatField(
+        "idle time (s)",
+        default=_POOL.keepalive_s,
+        help_text="Seconds that an idle connection is kept: less than backends keep it.",
     )
     tls_verify = models.BooleanField(
         "verify certificates",

@@ -16,6 +16,10 @@ from pools.models.pool import Pool
 _ROUTE = document.Route(name="-", pool="-")
 
 
+def default_upgrades() -> list[str]:
+    return list(_ROUTE.upgrades)
+
+
 class Route(PartModel):
     part_kind = document.Route
 
@@ -80,6 +84,11 @@ class Route(PartModel):
         default=_ROUTE.max_body_bytes,
         help_text="Bytes of a request's body, above which the answer is 413; 0: no limit.",
     )
+    upgrades = models.JSONField(
+        blank=True,
+        default=default_upgrades,
+        help_text="Protocols that clients may upgrade to, such as websocket; empty: none.",
+    )
     connect_timeout_s = models.FloatField(
         "connect time-out (s)", null=True, blank=True, help_text="Seconds; empty: the pool's."
     )
@@ -91,6 +100,9 @@ class Route(PartModel):
         null=True,
         blank=True,
         help_text="Seconds; empty: the pool's, 0: no bound.",
+    )
+    tunnel_timeout_s = models.FloatField(
+        "tunnel time-out (s)", null=True, blank=True, help_text="Seconds; empty: the pool's."
     )
 
     class Meta:
