@@ -1,20 +1,40 @@
-"""What this installation asks of a document, beyond core's rules.
+"""This installation's settings, made into what core takes and has to keep to.
 
-No route takes what is the control plane's, no sticky cookie has the name of one of its
-cookies, and CA certificates are ones that the TLS library here can load.
+Beyond core's rules for a document, no route takes what is the control plane's, no sticky
+cookie has the name of one of its cookies, and CA certificates are ones that the TLS library
+here can load.
 """
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Iterator
 
 from django.conf import settings
 
-from pools import reserved
+from pools import conf, reserved
 from pools.core.document import Document, Pool, Route, StickyMode
 from pools.core.errors import Path, Problem
+from pools.core.headers import HeaderRules
 from pools.core.snapshot import sticky_cookie
+
+
+def header_rules() -> HeaderRules:
+    """The header rules by the settings as they are now; keep them, don't make them for each
+    request."""
+    now = conf.current()
+    return HeaderRules(
+        trusted=now.trusted_proxies,
+        via=now.via,
+        forwarded=now.forwarded,
+        private_cookies=(settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME),
+        make_id=make_id,
+    )
+
+
+def make_id() -> bytes:
+    return os.urandom(16).hex().encode()
 
 
 def problems(document: Document) -> Iterator[Problem]:

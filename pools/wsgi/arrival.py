@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from django.conf import settings
-
-from pools import conf
+from pools import site
 from pools.core.headers import HeaderRules, Origin, Pairs
 from pools.core.request import RequestHead
 from pools.core.target import parse_authority, parse_target
@@ -39,21 +36,13 @@ class Arrival:
     version: bytes
 
 
+make_id = site.make_id
+
+
 @cache
 def header_rules() -> HeaderRules:
     """The header rules by the project's settings, which do not change while it runs."""
-    now = conf.current()
-    return HeaderRules(
-        trusted=now.trusted_proxies,
-        via=now.via,
-        forwarded=now.forwarded,
-        private_cookies=(settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME),
-        make_id=make_id,
-    )
-
-
-def make_id() -> bytes:
-    return os.urandom(16).hex().encode()
+    return site.header_rules()
 
 
 def receive(environ: Environ) -> Arrival:
