@@ -7,7 +7,6 @@ here can load.
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Iterator
 
@@ -18,6 +17,7 @@ from pools.core.document import Document, Pool, Route, StickyMode
 from pools.core.errors import Path, Problem
 from pools.core.headers import HeaderRules
 from pools.core.snapshot import sticky_cookie
+from pools.wire.ids import make_id
 
 
 def header_rules() -> HeaderRules:
@@ -31,10 +31,6 @@ def header_rules() -> HeaderRules:
         private_cookies=(settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME),
         make_id=make_id,
     )
-
-
-def make_id() -> bytes:
-    return os.urandom(16).hex().encode()
 
 
 def problems(document: Document) -> Iterator[Problem]:

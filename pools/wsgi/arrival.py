@@ -36,9 +36,6 @@ class Arrival:
     version: bytes
 
 
-make_id = site.make_id
-
-
 @cache
 def header_rules() -> HeaderRules:
     """The header rules by the project's settings, which do not change while it runs."""

@@ -18,6 +18,7 @@ from django.utils.functional import cached_property
 from pools import conf, reserved
 from pools.control import watch
 from pools.wire.errors import Refused
+from pools.wire.ids import make_id
 from pools.wsgi import arrival, responses
 from pools.wsgi.view import PoolProxyView, unrouted
 
@@ -55,7 +56,7 @@ class ReverseProxyMiddleware:
             arrived = arrival.receive(request.META)
         except Refused as refusal:
             logger.info("refused: %s", refusal.reason)
-            return responses.error(request, refusal.status, request_id=arrival.make_id())
+            return responses.error(request, refusal.status, request_id=make_id())
         if arrived.host:
             # The authority of an absolute-form target replaces Host (RFC 9112 §3.2.2), for
             # Django too: it must not see another host than the one decided by here.

@@ -9,6 +9,7 @@ from revproxy.views import ProxyView  # type: ignore[import-untyped]
 from pools.control import watch
 from pools.core.compiled import CompiledRoute
 from pools.wire.errors import Refused
+from pools.wire.ids import make_id
 from pools.wsgi import arrival, responses
 from pools.wsgi.arrival import Arrival
 from pools.wsgi.forwarding import Forwarding
@@ -41,7 +42,7 @@ class PoolProxyView(ProxyView):  # type: ignore[misc]
         try:
             arrived = arrived or arrival.receive(request.META)
         except Refused as refusal:
-            return responses.error(request, refusal.status, request_id=arrival.make_id())
+            return responses.error(request, refusal.status, request_id=make_id())
         route = route or watch.engine().match(arrived.head)
         if route is None:
             return unrouted(request, request_id=arrived.origin.request_id)
