@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from tests.conformance.client import PATIENCE_S, Pairs
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @dataclass(slots=True)
@@ -65,10 +66,12 @@ class Conversation:
         return Request(raw + b"\r\n")
 
     def request(self) -> Request | None:
-        """The next request with its body, decoded."""
+        """The next request with its body, decoded; sends 100 to who expects it."""
         request = self.head()
         if request is None:
             return None
+        if request.one("Expect"):
+            self.send(CONTINUE)
         if request.one("Transfer-Encoding"):
             while chunk := self.chunk():
                 request.body += chunk
@@ -126,19 +129,27 @@ Script = Callable[[Conversation], None]
 
 
 class Backend:
-    """A listener; each connection is handed to `script`, in a thread of its own.
+    """A listener, on a port of 127.0.0.1 if none is given; each connection is handed to
+    `script`, in a thread of its own.
 
     `seen` holds what the standard script got. An exception in a script that is no broken
     connection is kept in `errors`, which the fixture looks at.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, tls: ssl.SSLContext | None = None, listener: socket.socket | None = None
+    ) -> None:
         self._tls = tls
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
+        self.address = self._listener.getsockname()
         self._open: list[socket.socket] = []
         self.reset()
         threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        port: int = self.address[1]
+        return port
 
     def reset(self) -> None:
         """Forget all of the last test, its connections too."""

@@ -6,11 +6,12 @@ import socket
 import struct
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 PATIENCE_S = 10.0
 
 Pairs = list[tuple[bytes, bytes]]
+Address = tuple[str, int] | str  # str: the path of a Unix socket
 
 
 @dataclass(slots=True)
@@ -32,11 +33,32 @@ class Response:
         return values[0] if values else None
 
 
+def ask(
+    target: str = "/",
+    *fields: str,
+    host: str = "plain.test",
+    method: str = "GET",
+    body: bytes = b"",
+    version: str = "1.1",
+) -> bytes:
+    """A request as clients send it; with a Content-Length where it has a body."""
+    lines = [f"{method} {target} HTTP/{version}", f"Host: {host}", *fields]
+    if body:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
 class Client:
     """One connection to the plane; `source` is the address it comes from."""
 
-    def __init__(self, address: tuple[str, int], source: str = "127.0.0.1") -> None:
-        self.sock = socket.create_connection(address, PATIENCE_S, (source, 0))
+    def __init__(self, address: Address, source: str = "127.0.0.1") -> None:
+        if isinstance(address, str):
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(PATIENCE_S)
+            self.sock.connect(address)
+        else:
+            own = (source, 0) if ":" not in address[0] else None
+            self.sock = socket.create_connection(address, PATIENCE_S, own)
         self._buffer = b""
 
     def __enter__(self) -> Self:
@@ -52,6 +74,20 @@ class Client:
 
     def send(self, data: bytes) -> None:
         self.sock.sendall(data)
+
+    def ask(self, *args: Any, **kwargs: Any) -> None:
+        self.send(ask(*args, **kwargs))
+
+    def finish(self) -> None:
+        """Sends no more, and goes on reading."""
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def ended(self) -> bool:
+        """Waits for the other end to close, or to reset; False: it sent something."""
+        try:
+            return not self._buffer and not self.sock.recv(1)
+        except ConnectionError:
+            return True
 
     def reset(self) -> None:
         """Leave rudely: the other end gets a reset."""

@@ -1,10 +1,11 @@
 """One server a plane for the whole suite; backends as new for each test."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from tests.conformance.client import Client, Response
+from tests.conformance.client import Address, Client, Response
 from tests.conformance.planes import CANNOT, PLANES, Plane
 from tests.conformance.site import Site
 
@@ -35,8 +36,9 @@ def served(
 @pytest.fixture(autouse=True)
 def cannot(plane: Plane, request: pytest.FixtureRequest) -> None:
     """Expects the failure of what this plane can't meet: it must fail, or the table lies."""
-    name = request.node.originalname
-    if reason := CANNOT[plane.name].get(name):
+    cannot = CANNOT[plane.name]
+    case = request.node.name.replace(f"[{plane.name}-", "[")
+    if reason := cannot.get(request.node.originalname) or cannot.get(case):
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
 
 
@@ -55,8 +57,8 @@ def connect(served: tuple[Site, tuple[str, int]]) -> Iterator[Callable[..., Clie
     """Makes clients, which are closed when the test ends."""
     made: list[Client] = []
 
-    def connect(source: str = "127.0.0.1") -> Client:
-        made.append(Client(served[1], source))
+    def connect(source: str = "127.0.0.1", address: Address = served[1]) -> Client:
+        made.append(Client(address, source))
         return made[-1]
 
     yield connect
@@ -71,16 +73,12 @@ def get(connect: Callable[..., Client]) -> Callable[..., Response]:
     def get(
         target: str = "/",
         *fields: str,
-        host: str = "plain.test",
         method: str = "GET",
-        body: bytes = b"",
         source: str = "127.0.0.1",
+        **more: Any,
     ) -> Response:
         client = connect(source)
-        lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", *fields]
-        if body:
-            lines.append(f"Content-Length: {len(body)}")
-        client.send("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
+        client.ask(target, *fields, method=method, **more)
         return client.response(method)
 
     return get

@@ -39,22 +39,19 @@ CANNOT: dict[str, dict[str, str]] = {
 }
 
 
-Address = tuple[str, int]
-
-
 class Plane(Protocol):
     name: str
 
-    def start(self, document: Document, folder: Path) -> Address:
+    def start(self, document: Document, folder: Path) -> tuple[str, int]:
         """Serves the document; returns the address once it answers."""
 
-    def serve(self, *arguments: str, **environment: str) -> Address:
+    def serve(self, *arguments: str, **environment: str) -> tuple[str, int]:
         """Serves the same once more, by other settings."""
 
     def publish(self, document: Document) -> None:
         """Puts another document in the place of the one that is served."""
 
-    def restart_without_database(self) -> Address:
+    def restart_without_database(self) -> tuple[str, int]:
         """Ends the processes, takes their database away and starts them again."""
 
     def stop(self) -> None: ...
@@ -69,7 +66,7 @@ class ProjectPlane:
     def __init__(self) -> None:
         self._servers: list[subprocess.Popen[bytes]] = []
 
-    def start(self, document: Document, folder: Path) -> Address:
+    def start(self, document: Document, folder: Path) -> tuple[str, int]:
         self._folder = folder
         self._environment = {
             **os.environ,
@@ -93,16 +90,16 @@ class ProjectPlane:
             env=self._environment,
         )
 
-    def restart_without_database(self) -> Address:
+    def restart_without_database(self) -> tuple[str, int]:
         self.stop()
         for file in (self._folder / "data").glob("*.sqlite3*"):
             file.unlink()
         (self._folder / "data" / "proxysite.sqlite3").mkdir()  # nor can a new one be made
         return self.serve()
 
-    def serve(self, *arguments: str, **environment: str) -> Address:
+    def serve(self, *arguments: str, **environment: str) -> tuple[str, int]:
         listener = socket.create_server(("127.0.0.1", 0))
-        address: Address = listener.getsockname()
+        address: tuple[str, int] = listener.getsockname()
         log_file = self._folder / f"server-{len(self._servers)}.log"
         command = self.command(listener)
         with listener, log_file.open("wb") as log:
@@ -123,7 +120,7 @@ class ProjectPlane:
         """The server's module and arguments; it inherits the listener, or closes it."""
         raise NotImplementedError
 
-    def _answers(self, address: Address, process: subprocess.Popen[bytes]) -> bool:
+    def _answers(self, address: tuple[str, int], process: subprocess.Popen[bytes]) -> bool:
         until = time.monotonic() + PATIENCE_S * 3
         while time.monotonic() < until and process.poll() is None:
             try:

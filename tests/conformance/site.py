@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import subprocess
 from dataclasses import dataclass, field
@@ -20,7 +21,8 @@ SMALL_BODY = 1000
 @dataclass
 class Site:
     """`one` is behind most routes; `left` and `right` are a pool of two; `secure` speaks
-    TLS; on `refused` nothing listens."""
+    TLS, and keeps the names it was asked for in `asked_names`; on `refused` nothing
+    listens."""
 
     folder: Path
     one: Backend = field(default_factory=Backend)
@@ -32,11 +34,18 @@ class Site:
         self.ca = _certificate(self.folder)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.folder / "cert.pem", self.folder / "key.pem")
+        self.asked_names: list[str | None] = []
+        context.sni_callback = lambda _sock, name, _context: self.asked_names.append(name)
         self.secure = Backend(context)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.folder / "backend.sock"))
+        listener.listen()
+        self.unix = Backend(listener=listener)
+        self.ipv6 = Backend(listener=socket.create_server(("::1", 0), family=socket.AF_INET6))
 
     @property
     def backends(self) -> tuple[Backend, ...]:
-        return self.one, self.left, self.right, self.secure
+        return self.one, self.left, self.right, self.secure, self.unix, self.ipv6
 
     def document(self) -> Document:
         one, left, right = self.one.port, self.left.port, self.right.port
@@ -68,9 +77,31 @@ class Site:
                     },
                     _pool("backend-host", one, host={"mode": "backend"}),
                     _pool("fixed-host", one, host={"mode": "fixed", "value": "inner.test"}),
-                    _pool("full", one, max_in_flight=1),
+                    _pool("full", one, max_in_flight=1, max_queue=0),
+                    _pool("queueing", one, max_in_flight=1, max_queue=2),
+                    _pool("brief-queue", one, max_in_flight=1, queue_timeout_s=0.3),
+                    _pool("brief-idle", one, keepalive_s=0.3),
+                    _pool("one-idle", one, keepalive_connections=1),
+                    _pool("none-idle", one, keepalive_connections=0),
                     _pool("secure", self.secure.port, scheme="https", tls={"ca": self.ca}),
                     _pool("unverified", self.secure.port, scheme="https"),
+                    _pool(
+                        "named",
+                        self.secure.port,
+                        scheme="https",
+                        tls={"ca": self.ca, "server_name": "backend.test"},
+                    ),
+                    _pool(
+                        "misnamed",
+                        self.secure.port,
+                        scheme="https",
+                        tls={"ca": self.ca, "server_name": "other.test"},
+                    ),
+                    {**_pool("unix"), "backends": [{"host": f"unix:{self.unix.address}"}]},
+                    {
+                        **_pool("ipv6"),
+                        "backends": [{"host": "::1", "port": self.ipv6.port}],
+                    },
                     {
                         **_pool("unresolved", right),
                         "backends": [
@@ -106,6 +137,9 @@ class Site:
                     _route("slow", "one", response_timeout_s=0.3),
                     _route("slow-pair", "pair", response_timeout_s=0.3),
                     _route("bounded", "one", exchange_timeout_s=0.5),
+                    _route("shell", "one", upgrades=["x-shell"]),
+                    _route("no-upgrades", "one", upgrades=[]),
+                    _route("brief-tunnel", "one", tunnel_timeout_s=0.5),
                     *(
                         _route(name, name)
                         for name in (
@@ -122,6 +156,15 @@ class Site:
                             "full",
                             "secure",
                             "unverified",
+                            "queueing",
+                            "brief-queue",
+                            "brief-idle",
+                            "one-idle",
+                            "none-idle",
+                            "named",
+                            "misnamed",
+                            "unix",
+                            "ipv6",
                             "unresolved",
                         )
                     ),
@@ -146,9 +189,9 @@ def _route(name: str, pool: str, **fields: Any) -> dict[str, Any]:
 
 
 def _certificate(folder: Path) -> str:
-    """A certificate for 127.0.0.1 that is its own CA; returns its PEM."""
+    """A certificate for 127.0.0.1 and backend.test that is its own CA; returns its PEM."""
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    name = ["-subj", "/CN=backend", "-addext", "subjectAltName=IP:127.0.0.1"]
+    name = ["-subj", "/CN=backend", "-addext", "subjectAltName=IP:127.0.0.1,DNS:backend.test"]
     files = ["-keyout", "key.pem", "-out", "cert.pem"]
     subprocess.run(
         [services.program("openssl"), "req", "-x509", "-days", "2", *curve, *name, *files],
