@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from pools.admin import deletion, health, sentences
+from pools.admin import address, deletion, health, sentences
 from pools.admin.publishing import PublishingAdmin
 from pools.core.document import AdminState
 from pools.core.probing import Verdict
@@ -39,7 +39,7 @@ class HealthFilter(admin.SimpleListFilter):
 
 
 @admin.register(Backend)
-class BackendAdmin(PublishingAdmin[Backend]):
+class BackendAdmin(address.Typed, PublishingAdmin[Backend]):
     list_display = (
         "address",
         "pool",

@@ -81,6 +81,11 @@ class MethodsField(LinesField):
         return fields.method(line)
 
 
+class UpgradesField(LinesField):
+    def read(self, line: str) -> str:
+        return fields.upgrades((line,))[0]
+
+
 class HeaderNamesField(LinesField):
     def read(self, line: str) -> str:
         return fields.header_remove((line,))[0]

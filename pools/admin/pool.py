@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from pools.admin import base, deletion, health, lines
+from pools.admin import address, base, deletion, health, lines
 from pools.admin.publishing import PublishingAdmin
 from pools.admin.sentences import listed
 from pools.core.document import RetryOn
@@ -47,7 +47,7 @@ class BackendFormSet(base.InlineFormSet[Backend, Pool, "forms.ModelForm[Backend]
         super().clean()
 
 
-class BackendInline(base.TabularInline[Backend, Pool]):
+class BackendInline(address.Typed, base.TabularInline[Backend, Pool]):
     model = Backend
     formset = BackendFormSet
     fields = (
@@ -104,8 +104,10 @@ class PoolAdmin(PublishingAdmin[Pool]):
                 "classes": base.ASIDE,
                 "fields": (
                     ("connect_timeout_s", "response_timeout_s"),
-                    ("exchange_timeout_s", "max_in_flight"),
-                    "slow_start_s",
+                    ("exchange_timeout_s", "tunnel_timeout_s"),
+                    ("max_in_flight", "slow_start_s"),
+                    ("max_queue", "queue_timeout_s"),
+                    ("keepalive_connections", "keepalive_s"),
                 ),
             },
         ),

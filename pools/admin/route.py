@@ -26,6 +26,11 @@ _LINES: dict[str, tuple[type[lines.LinesField], str]] = {
         "One a line, all must hold: X-Version equals 2, X-Path prefix /v2, "
         "User-Agent contains curl, X-Beta present, X-Old absent.",
     ),
+    "upgrades": (
+        lines.UpgradesField,
+        "Protocols that clients may upgrade a connection to, one a line, such as websocket. "
+        "Empty: none.",
+    ),
     "request_headers_set": (
         lines.HeaderSetField,
         "One a line, as Name: value. Replaces what the client sent.",
@@ -74,6 +79,14 @@ class RouteAdmin(PublishingAdmin[Route]):
                     ("max_body_bytes", "connect_timeout_s"),
                     ("response_timeout_s", "exchange_timeout_s"),
                 ),
+            },
+        ),
+        (
+            "Upgrades",
+            {
+                "classes": base.ASIDE,
+                "description": "WebSockets and the like, by the gateway alone.",
+                "fields": (("upgrades", "tunnel_timeout_s"),),
             },
         ),
     )

@@ -27,6 +27,57 @@ def test_a_name_and_one_backend_are_enough(client):
     )
 
 
+def test_a_unix_socket_needs_no_port(client):
+    response = browser.send(
+        client,
+        "pool/add/",
+        **{"name": "web", "backends-0-host": "unix://run/app.sock"},
+    )
+    assert response.status_code == 302
+    (pool,) = compile.document().pools
+    assert pool.backends == (document.Backend(host="unix:/run/app.sock"),)
+    assert Revision.objects.get().why == "Added pool web; added unix:/run/app.sock"
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "at", "said"),
+    [
+        ("10.0.0.3", "", "port", "is missing: give a port, 1 to 65535"),
+        ("10.0.0.3", "0", "port", "is missing: give a port, 1 to 65535"),
+        ("10.0.0.3", "x", "port", "Enter a whole number."),
+        (
+            "unix:/run/app.sock",
+            "80",
+            "port",
+            "80 with a Unix socket, which has no port: remove it",
+        ),
+        (
+            "unix:app.sock",
+            "",
+            "host",
+            "'unix:app.sock' is not the whole path to a socket: begin it with unix:/",
+        ),
+    ],
+)
+def test_an_address_that_does_not_hold_is_said_at_its_field(client, web, host, port, at, said):
+    typed = {"backends-0-host": host, "backends-0-port": port}
+    response = browser.send(client, f"pool/{web.pk}/change/", **typed)
+    assert browser.row_errors(response) == [{at: [said]}, {}]
+    assert web.backends.filter(host="10.0.0.1", port=80).exists()
+
+
+def test_a_unix_socket_is_in_a_pool_once(client, web):
+    row = {"scheme": "http", "weight": "1", "state": "ready", "port": ""}
+    typed = {"backends-TOTAL_FORMS": "4"}
+    for index, host in ((2, "unix:/run/app.sock"), (3, "unix:/run//app.sock")):
+        typed |= {f"backends-{index}-{name}": value for name, value in row.items()}
+        typed[f"backends-{index}-host"] = host
+    response = browser.send(client, f"pool/{web.pk}/change/", **typed)
+    *_, last = browser.row_errors(response)
+    assert last["host"] == ["unix:/run/app.sock is there twice: keep one."]
+    assert web.backends.count() == 2
+
+
 def test_a_save_is_one_revision_of_who_did_it_and_says_so(client, ann):
     response = browser.send(
         client,
@@ -91,8 +142,13 @@ def test_an_untouched_form_keeps_every_value(client, web):
         "connect_timeout_s": 0.25,
         "response_timeout_s": 7.0,
         "exchange_timeout_s": 30.0,
+        "tunnel_timeout_s": 90.0,
         "retry": {"attempts": 5, "on": ["connect", "http_503"], "non_idempotent": True},
         "max_in_flight": 9,
+        "max_queue": 0,
+        "queue_timeout_s": 0.5,
+        "keepalive_connections": 2,
+        "keepalive_s": 1.5,
         "tls": {"verify": False, "server_name": "inner.example.com"},
         "passive": {"failures": 0, "base_ejection_s": 2.5, "panic_percent": 10},
         "slow_start_s": 12.0,
@@ -112,6 +168,7 @@ def test_an_untouched_form_keeps_every_value(client, web):
     }
     web.assign(codec.parse_part(document.Pool, plain))
     web.save()
+    Backend.objects.create(pool=web, host="unix:/run/app.sock")
     before = compile.document()
     assert browser.send(client, f"pool/{web.pk}/change/").status_code == 302
     assert compile.document() == before

@@ -39,6 +39,14 @@ def test_a_rule_is_saved_with_its_lists_typed_one_a_line(client, web):
     assert Revision.objects.latest().why == "Added routing rule shop"
 
 
+def test_a_new_rule_lets_websockets_through_unless_they_are_taken_out(client, web):
+    asked = {"pool": str(web.pk)}
+    browser.send(client, "route/add/", name="as-it-comes", path_prefix="/a", **asked)
+    browser.send(client, "route/add/", name="none", path_prefix="/b", upgrades="", **asked)
+    found = dict(Route.objects.values_list("name", "upgrades"))
+    assert (found["as-it-comes"], found["none"]) == (["websocket"], [])
+
+
 def test_an_untouched_form_keeps_every_value(client, web):
     plain = {
         "name": "api",
@@ -60,6 +68,8 @@ def test_an_untouched_form_keeps_every_value(client, web):
         "connect_timeout_s": 0.5,
         "response_timeout_s": None,
         "exchange_timeout_s": 0.0,
+        "tunnel_timeout_s": 90.0,
+        "upgrades": ["websocket", "mqtt"],
     }
     route = Route.objects.get()
     route.assign(codec.parse_part(document.Route, plain))
@@ -87,6 +97,7 @@ def test_a_prefix_of_the_admin_is_refused_at_the_prefix(client, web, prefix):
         ("hosts", "*", "line 1: for any host leave the list of hosts empty"),
         ("methods", "GET\nCONNECT", "line 2: CONNECT is never forwarded"),
         ("conditions", "X-B present\nX-A is 2", "line 2: 'is' is not a test"),
+        ("upgrades", "websocket\nh2c", "line 2: h2c is HTTP, which would pass by all routes"),
         ("request_headers_set", "X-A 2", "line 1: 'X-A 2' has no colon"),
         ("request_headers_set", "X-A: 1\nx-a: 2", "x-a is set twice"),
         ("response_headers_set", "Connection: close", "line 1: Connection is set by the proxy"),

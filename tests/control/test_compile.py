@@ -94,6 +94,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(django_assert_num_que
 def test_problems_of_rows_are_named_and_all_there():
     apply(compile.checked(FULL))
     Backend.objects.filter(host="::1").update(weight=999)
+    Backend.objects.filter(port=0).update(port=80)
     Pool.objects.filter(name="empty").update(name="em pty")
     Route.objects.filter(name="api").update(max_body_bytes=-1)
     with pytest.raises(DocumentError) as caught:
@@ -101,6 +102,7 @@ def test_problems_of_rows_are_named_and_all_there():
     assert [problem.where for problem in caught.value.problems] == [
         "pools[em pty].name",
         "pools[web].backends[[::1]:443].weight",
+        "pools[web].backends[unix:/run/app.sock].port",
         "routes[api].max_body_bytes",
     ]
 

@@ -23,6 +23,8 @@ def test_each_kind_of_change_has_its_line():
     web, api = new["pools"][0], new["routes"][0]
     web["backends"][2]["weight"] = 5
     web["backends"][1]["port"] = 81
+    web["backends"][3]["weight"] = 2
+    web["backends"].append({"host": "unix:/run/new.sock"})
     web["probe"]["text"] = "x" * 200
     web["retry"]["on"] = ["timeout"]
     web["tls"]["verify"] = True
@@ -42,6 +44,8 @@ def test_each_kind_of_change_has_its_line():
         "~ pools[web].backends[10.0.0.1:80].weight: 1 -> 5",
         "- pools[web].backends[10.0.0.2:80]",
         "+ pools[web].backends[10.0.0.2:81]",
+        "~ pools[web].backends[unix:/run/app.sock].weight: 1 -> 2",
+        "+ pools[web].backends[unix:/run/new.sock]",
         "- routes[all]",
         '~ routes[api].request_headers.set[X-A]: "1" -> "2"',
         '- routes[api].request_headers.set[X-B]: "yes"',

@@ -23,6 +23,7 @@ pools:
   - host: 10.0.0.2
     port: 8000
     weight: 3
+  - host: unix:/run/app.sock
 routes:
 - name: api
   pool: web
@@ -80,6 +81,7 @@ def test_apply_says_what_changes_and_publishes_it(file):
             "+ pools[web]",
             "+ pools[web].backends[10.0.0.1:8000]",
             "+ pools[web].backends[10.0.0.2:8000]",
+            "+ pools[web].backends[unix:/run/app.sock]",
             "+ routes[api]",
             "Published as revision 1.",
         ],
@@ -125,7 +127,7 @@ def test_diff_ends_as_diff_does(file):
 def test_check_counts_what_holds(file):
     assert run("check", file) == (
         0,
-        [f"{file}: holds (pools 1, backends 2, routes 1)"],
+        [f"{file}: holds (pools 1, backends 3, routes 1)"],
         [],
     )
 
@@ -195,7 +197,7 @@ def test_answers_in_json(file):
     assert json.loads("".join(run("check", file, "--json")[1])) == {
         "problems": [],
         "pools": 1,
-        "backends": 2,
+        "backends": 3,
         "routes": 1,
     }
     code, out, _ = run("diff", file, "--json")

@@ -133,6 +133,10 @@ def test_what_a_row_takes_over_it_gives_back():
         (Route(name="a", path_prefix="/admin/x"), "path_prefix", "/admin/x is the admin's own"),
         (Backend(host="10.0.0.1", port=70000), "port", "70000 is not a port: use 1 to 65535"),
         (Backend(host="http://a", port=80), "host", "'http://a' is not a host name"),
+        (Backend(host="a"), "port", "is missing: give a port"),
+        (Backend(host="unix:/run/a", port=80), "port", "80 with a Unix socket"),
+        (Backend(host="unix:a"), "host", "'unix:a' is not the whole path to a socket"),
+        (Route(name="a", upgrades=["h2c"]), "upgrades", "h2c is HTTP"),
     ],
 )
 def test_a_value_that_does_not_hold_is_said_at_its_field(row, column, message):
@@ -175,9 +179,14 @@ def test_cleaning_writes_the_canonical_form():
     backend.full_clean()
     backend.save()
     assert backend.key == "web/[::1]:80"
-    assert errors(Backend(pool=pool, host="::1", port=80)) == {
-        "__all__": ["This host and port is in the pool already."]
-    }
+    socket = Backend(pool=pool, host="unix://run/app.sock")
+    socket.full_clean()
+    socket.save()
+    assert socket.key == "web/unix:/run/app.sock"
+    for row in (backend, socket):
+        assert errors(Backend(pool=pool, host=row.host, port=row.port)) == {
+            "__all__": ["This host and port is in the pool already."]
+        }
 
 
 @pytest.mark.django_db
