@@ -20,16 +20,17 @@ HeaderPairs = tuple[tuple[bytes, bytes], ...]
 class CompiledBackend:
     """A backend with its stable key POOL/ADDRESS.
 
-    `unix` is the path of its socket, "" where it is reached by TCP. `max_in_flight` 0: no
-    limit. `token` is what a sticky cookie holds for it. `seed` tells
-    it apart in a consistent hash; it is the address's alone, so that a pool's new name
-    moves no client.
+    `unix` is the path of its socket, "" where it is reached by TCP. `host` is the Host that
+    names it: without the scheme's own port. `max_in_flight` 0: no limit. `token` is what a
+    sticky cookie holds for it. `seed` tells it apart in a consistent hash; it is the
+    address's alone, so that a pool's new name moves no client.
     """
 
     key: str
     pool: str
     spec: document.Backend
     unix: str
+    host: bytes
     max_in_flight: int
     token: bytes
     seed: int

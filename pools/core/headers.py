@@ -26,7 +26,7 @@ from functools import lru_cache
 
 from pools.core import cookies
 from pools.core.compiled import CompiledBackend, CompiledRoute
-from pools.core.document import HostMode, Scheme
+from pools.core.document import HostMode
 from pools.core.mending import Mending
 from pools.core.request import Headers
 from pools.core.target import parse_authority
@@ -310,11 +310,7 @@ def host_for(route: CompiledRoute, backend: CompiledBackend, host: bytes) -> byt
         return spec.value.encode()
     if spec.mode is HostMode.PRESERVE and host:
         return host
-    default = 443 if backend.spec.scheme is Scheme.HTTPS else 80
-    address = backend.spec.address
-    return (
-        address.removesuffix(f":{default}") if backend.spec.port == default else address
-    ).encode()
+    return backend.host
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -20,7 +20,7 @@ from pools.core.compiled import (
     CompiledRoute,
     HeaderPairs,
 )
-from pools.core.document import Document, PrefixMode, StickyMode
+from pools.core.document import Document, PrefixMode, Scheme, StickyMode
 from pools.core.routing import RouteTable
 
 __all__ = [
@@ -80,10 +80,17 @@ def _backend(spec: document.Backend, pool: document.Pool, secret: bytes) -> Comp
         pool=pool.name,
         spec=spec,
         unix=spec.unix,
+        host=_host(spec),
         max_in_flight=pool.max_in_flight if own is None else own,
         token=hmac.digest(secret, key.encode(), "sha256").hex().encode(),
         seed=stable_hash(spec.address.encode()),
     )
+
+
+def _host(spec: document.Backend) -> bytes:
+    own = 443 if spec.scheme is Scheme.HTTPS else 80
+    address = spec.hostname if spec.unix else spec.address
+    return (address.removesuffix(f":{own}") if spec.port == own else address).encode()
 
 
 def _route(spec: document.Route, pool: CompiledPool) -> CompiledRoute:

@@ -88,6 +88,23 @@ def test_backend_keys_name_pool_and_address():
     assert {backend.pool for backend in compiled.backends} == {"web"}
 
 
+@pytest.mark.parametrize(
+    ("backend", "host"),
+    [
+        ({"host": "a", "port": 8080}, b"a:8080"),
+        ({"host": "a", "port": 80}, b"a"),
+        ({"host": "a", "port": 443}, b"a:443"),
+        ({"host": "a", "port": 443, "scheme": "https"}, b"a"),
+        ({"host": "::1", "port": 80}, b"[::1]"),
+        ({"host": "unix:/run/app.sock"}, b"localhost"),
+        ({"host": "unix:/run/app.sock", "scheme": "https"}, b"localhost"),
+    ],
+)
+def test_the_host_that_names_a_backend_has_no_port_that_goes_without_saying(backend, host):
+    (compiled,) = snapshot({"name": "web", "backends": [backend]}).pools["web"].backends
+    assert compiled.host == host
+
+
 def test_max_in_flight_is_the_backends_own_or_else_the_pools():
     backends = [
         {"host": "a", "port": 80},
