@@ -136,7 +136,7 @@ def test_sockets_of_other_addresses_are_not_taken_over():
         ("127.0.0.1:65536", "not ADDRESS:PORT"),
         ("127.0.0.1:²", "not ADDRESS:PORT"),
         ("::1:8080", r"write IPv6 as \[::1\]:8080"),
-        ("[127.0.0.1]:8080", "no such address"),
+        ("[127.0.0.1]:8080", r"write IPv6 as \[::1\]:8080"),
         ("a b:8080", "no such address"),
         ("unix:", "not ADDRESS:PORT"),
         ("unix:relative", "write unix:/absolute/path"),
