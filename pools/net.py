@@ -15,6 +15,7 @@ import time
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from pools.core import fields
 from pools.core.document import Tls
 
 S = TypeVar("S", bound=socket.socket)
@@ -39,15 +40,17 @@ def left_s(until: float, doing: str) -> float:
 def connect(host: str, port: int, *, until: float, kind: type[S]) -> S:
     """A connection of this kind of socket; the addresses of a name are tried in turn.
 
-    Its own time-out is what is left, for a handshake. Raises Expired, socket.gaierror, OSError.
+    `host` may be a Unix socket, as "unix:/path". Its own time-out is what is left, for a
+    handshake. Raises Expired, socket.gaierror, OSError.
     """
     problem: OSError = socket.gaierror(socket.EAI_NONAME, "the name has no address")
-    for family, type_, protocol, _, address in _resolve(host, port, until):
+    for family, type_, protocol, _, address in _addresses(host, port, until):
         sock = kind(family, type_, protocol)
         try:
             sock.settimeout(left_s(until, "connecting"))
             sock.connect(address)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(left_s(until, "connecting"))
         except TimeoutError:
             sock.close()
@@ -60,7 +63,10 @@ def connect(host: str, port: int, *, until: float, kind: type[S]) -> S:
     raise problem
 
 
-def _resolve(host: str, port: int, until: float) -> list[Any]:
+def _addresses(host: str, port: int, until: float) -> list[Any]:
+    """As of getaddrinfo."""
+    if path := fields.unix_path(host):
+        return [(socket.AF_UNIX, socket.SOCK_STREAM, 0, "", path)]
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from functools import partial
 from typing import Any
 
 from requests import PreparedRequest
@@ -19,6 +20,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from pools import net
 from pools.core.document import Tls
+
+# Host and port, or "unix:/path" and 0.
+Address = tuple[str, int]
 
 
 class Socket(socket.socket):
@@ -47,15 +51,23 @@ def connect(host: str, port: int, *, timeout_s: float) -> Socket:
 
 
 class _Connection(HTTPConnection):
+    def __init__(self, *args: Any, to: Address, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._to = to
+
     def _new_conn(self) -> socket.socket:
-        assert self.port and self.timeout
-        return connect(self._dns_host, self.port, timeout_s=self.timeout)
+        assert self.timeout
+        return connect(*self._to, timeout_s=self.timeout)
 
 
 class _TlsConnection(HTTPSConnection):
+    def __init__(self, *args: Any, to: Address, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._to = to
+
     def _new_conn(self) -> Socket:
-        assert self.port and self.timeout
-        return connect(self._dns_host, self.port, timeout_s=self.timeout)
+        assert self.timeout
+        return connect(*self._to, timeout_s=self.timeout)
 
     def connect(self) -> None:
         assert self.timeout
@@ -80,16 +92,21 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class Adapter(HTTPAdapter):
-    """Sends requests over bounded connections, with a pool's TLS settings.
+    """Sends requests over bounded connections to one address, with a pool's TLS settings.
 
-    The connect time-out given to `send` is the bound of all: name, connection,
-    handshake, head and body. Nothing is taken from the process's environment.
+    The host of a request's URL is for Host and TLS alone. The connect time-out given to
+    `send` is the bound of all: name, connection, handshake, head and body. Nothing is taken
+    from the process's environment.
     """
 
-    def __init__(self, tls: Tls) -> None:
+    def __init__(self, to: Address, tls: Tls) -> None:
         self._tls = tls
         super().__init__(pool_connections=1, pool_maxsize=1)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        # What a pool does not know it hands to its connections.
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": partial(_Pool, to=to),
+            "https": partial(_TlsPool, to=to),
+        }
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
         """The context holds all of it."""

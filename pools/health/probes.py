@@ -53,22 +53,22 @@ def probe(pool: Pool, backend: Backend) -> Result:
 
 
 def _tcp(pool: Pool, backend: Backend) -> tuple[bool, str]:
-    port = pool.probe.port or backend.port
-    with bounded.connect(backend.host, port, timeout_s=pool.probe.timeout_s):
+    with bounded.connect(*_address(pool, backend), timeout_s=pool.probe.timeout_s):
         return True, "connected"
 
 
 def _http(pool: Pool, backend: Backend) -> tuple[bool, str, int]:
     spec = pool.probe
-    address = fields.host_port(backend.host, spec.port or backend.port)
+    host, port = _address(pool, backend)
+    authority = fields.host_port(host, port) if port else backend.hostname
     headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
     if spec.host:
         headers["Host"] = spec.host
     request = requests.Request(
-        spec.method, f"{backend.scheme}://{address}{spec.path}", headers=headers
+        spec.method, f"{backend.scheme}://{authority}{spec.path}", headers=headers
     )
     # The adapter alone and no session: no redirects, cookies, proxies or .netrc.
-    with closing(bounded.Adapter(pool.tls)) as adapter:
+    with closing(bounded.Adapter((host, port), pool.tls)) as adapter:
         response = adapter.send(request.prepare(), stream=True, timeout=spec.timeout_s)
         with closing(response):
             code = response.status_code
@@ -78,6 +78,11 @@ def _http(pool: Pool, backend: Backend) -> tuple[bool, str, int]:
             if spec.text and not _holds(response.raw, spec.text.encode()):
                 return False, f"status {code}, but the expected text is not in it", code
             return True, f"status {code}", code
+
+
+def _address(pool: Pool, backend: Backend) -> bounded.Address:
+    """Where to ask; a Unix socket has no other port to ask at."""
+    return backend.host, 0 if backend.unix else pool.probe.port or backend.port
 
 
 def _holds(body: BaseHTTPResponse, text: bytes) -> bool:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 
 from pools import net
+from pools.core import keepalive
 from pools.core.compiled import CompiledBackend, CompiledPool
 from pools.core.document import Scheme
 from pools.core.errors import PoolsError
@@ -207,6 +208,11 @@ class Connection:
         """Whether it may carry another request; asked when the answer is complete."""
         return self._parser.complete and self._parser.reusable
 
+    def idle_s(self, most_s: float) -> float:
+        """How long it may wait for its next request, at most `most_s`: as the backend says."""
+        head = self._parser.head
+        return keepalive.idle_s(head.headers, most_s) if head else 0.0
+
     def _receive(self) -> None:
         self._watch.check()  # bytes that flow without a wait are bounded too
         while True:
@@ -247,7 +253,7 @@ def connect(
         raise _cannot_connect(error) from error
     if spec.scheme is Scheme.HTTP:
         return Connection(sock)
-    name = pool.spec.tls.server_name or spec.host
+    name = pool.spec.tls.server_name or spec.hostname
     try:
         context = net.tls_context(pool.spec.tls)
         return Connection(context.wrap_socket(sock, server_hostname=name))

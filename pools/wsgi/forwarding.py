@@ -291,7 +291,13 @@ class Forwarding:
         """The answer is all here: the backend and the connection are free."""
         self._connection = None
         if connection.reusable and self._sent_all and self._backend is not None:
-            idle.put(self._idle_key(self._backend), connection)
+            pool = self._route.pool.spec
+            idle.put(
+                self._idle_key(self._backend),
+                connection,
+                most=pool.keepalive_connections,
+                idle_s=connection.idle_s(pool.keepalive_s),
+            )
         else:
             connection.close()
         self._exchange.close()

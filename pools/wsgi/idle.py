@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pools.wsgi.connection import Connection
 
-IDLE_S = 60.0  # nginx keepalive_timeout; what a backend closes earlier is noticed at reuse
 SWEEP_S = 5.0
-PER_KEY = 64
-TOTAL = 1024
+TOTAL = 1024  # of a process, whatever its pools allow: each is a file descriptor
 
 
 class IdleConnections:
@@ -34,6 +32,7 @@ class IdleConnections:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
+        # Each with the time up to which it may be used.
         self._idle: dict[Hashable, deque[tuple[float, Connection]]] = {}
         self._count = 0
         self._sweep_at = self._clock() + SWEEP_S
@@ -48,25 +47,31 @@ class IdleConnections:
                 waiting = self._idle.get(key)
                 if not waiting:
                     return None
-                since, connection = waiting.pop()
+                until, connection = waiting.pop()
                 self._count -= 1
                 if not waiting:
                     del self._idle[key]
-            if now - since < IDLE_S and connection.is_quiet():
+            if now < until and connection.is_quiet():
                 return connection
             connection.close()
 
-    def put(self, key: Hashable, connection: Connection) -> None:
-        """Keeps a connection whose answer was read to its end."""
+    def put(self, key: Hashable, connection: Connection, *, most: int, idle_s: float) -> None:
+        """Keeps a connection whose answer was read to its end, for up to `idle_s`.
+
+        It is one of at most `most` of its key: above that the oldest goes.
+        """
+        if not most or idle_s <= 0:
+            connection.close()
+            return
         now = self._clock()
         if now >= self._sweep_at or self._count >= TOTAL:
             self._sweep(now)
         closing = []
         with self._lock:
             waiting = self._idle.setdefault(key, deque())
-            waiting.append((now, connection))
+            waiting.append((now + idle_s, connection))
             self._count += 1
-            while waiting and (len(waiting) > PER_KEY or now - waiting[0][0] >= IDLE_S):
+            while waiting and (len(waiting) > most or now >= waiting[0][0]):
                 closing.append(waiting.popleft()[1])
                 self._count -= 1
             if self._count > TOTAL:
@@ -83,10 +88,13 @@ class IdleConnections:
         with self._lock:
             self._sweep_at = now + SWEEP_S
             for key, waiting in list(self._idle.items()):
-                while waiting and now - waiting[0][0] >= IDLE_S:
-                    closing.append(waiting.popleft()[1])
-                    self._count -= 1
-                if not waiting:
+                # Not in order of time: backends may say how long.
+                young = deque(entry for entry in waiting if now < entry[0])
+                closing += [connection for until, connection in waiting if now >= until]
+                self._count -= len(waiting) - len(young)
+                if young:
+                    self._idle[key] = young
+                else:
                     del self._idle[key]
         for each in closing:
             each.close()
