@@ -24,6 +24,7 @@ TEXTS = {
     502: "The service behind this address gave no usable answer.",
     503: "No service behind this address is available now. Try again in a moment.",
     504: "The service behind this address took too long.",
+    505: "This version of HTTP is not served.",
 }
 ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"  # of a 405
 

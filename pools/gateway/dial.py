@@ -1,0 +1,88 @@
+"""New connections to backends."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Hashable
+
+from pools import net
+from pools.core.compiled import CompiledBackend, CompiledPool
+from pools.core.document import Scheme
+from pools.core.retry import FailureKind
+from pools.gateway.idle import IdleConnections
+from pools.gateway.resolver import Resolver
+from pools.gateway.upstream import Upstream
+from pools.wire.errors import UpstreamError
+
+
+def key_of(backend: CompiledBackend, pool: CompiledPool) -> Hashable:
+    """What must be equal for a connection to serve: with TLS also how it was checked."""
+    if backend.spec.scheme is Scheme.HTTP:
+        return backend.key
+    return backend.key, pool.spec.tls
+
+
+class Dialler:
+    """Makes connections; a name's resolution, its addresses and the handshake share one time."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, idle: IdleConnections, resolver: Resolver
+    ) -> None:
+        self._loop = loop
+        self._idle = idle
+        self._resolver = resolver
+
+    async def connect(
+        self, backend: CompiledBackend, pool: CompiledPool, *, timeout_s: float
+    ) -> Upstream:
+        """A new connection; raises UpstreamError of kind CONNECT."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._connect(backend, pool)
+        except TimeoutError:
+            raise _cannot(f"timed out after {timeout_s:g} s") from None
+        except OSError as error:  # of TLS too
+            raise _cannot(str(error)) from error
+
+    async def _connect(self, backend: CompiledBackend, pool: CompiledPool) -> Upstream:
+        key = key_of(backend, pool)
+        context: ssl.SSLContext | None = None
+        server_name: str | None = None
+        if backend.spec.scheme is Scheme.HTTPS:
+            context = net.tls_context(pool.spec.tls)
+            server_name = pool.spec.tls.server_name or backend.spec.hostname
+
+        def protocol() -> Upstream:
+            return Upstream(key, self._idle)
+
+        if backend.unix:
+            _, upstream = await self._loop.create_unix_connection(
+                protocol, backend.unix, ssl=context, server_hostname=server_name
+            )
+            return upstream
+        host, port = backend.spec.host, backend.spec.port
+        addresses = await self._resolver.resolve(host)
+        for address in addresses[:-1]:
+            try:
+                # A part of the time for each, so that a silent address leaves some for others.
+                async with asyncio.timeout(_SHARE_S):
+                    _, upstream = await self._loop.create_connection(
+                        protocol, address, port, ssl=context, server_hostname=server_name
+                    )
+            except OSError:  # TimeoutError is one
+                continue
+            self._resolver.prefer(host, address)
+            return upstream
+        _, upstream = await self._loop.create_connection(
+            protocol, addresses[-1], port, ssl=context, server_hostname=server_name
+        )
+        self._resolver.prefer(host, addresses[-1])
+        return upstream
+
+
+_SHARE_S = 1.0
+
+
+def _cannot(reason: str) -> UpstreamError:
+    return UpstreamError(FailureKind.CONNECT, f"cannot connect to the backend: {reason}")

@@ -1,0 +1,267 @@
+"""What the connections of one gateway process share, and the sweep that bounds them in time.
+
+Rules:
+- One event loop, one thread; the engine alone is changed from another.
+- There is no timer for each connection: every SWEEP_S all are looked at, so that time-outs
+  are late by up to that.
+- Draining, no connection goes on after the request that it is at; who is idle is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from pools.conf import Conf
+from pools.core.engine import Engine
+from pools.core.headers import HeaderRules
+from pools.gateway.access_log import AccessLog, Entry
+from pools.gateway.counters import Counters
+from pools.gateway.dial import Dialler
+from pools.gateway.downstream import Downstream
+from pools.gateway.forwarding import Forwarding
+from pools.gateway.idle import IdleConnections
+from pools.gateway.queues import Queues
+from pools.gateway.requests import Arrival, Request
+from pools.gateway.resolver import Resolver
+from pools.gateway.troubles import Troubles
+from pools.wire.ids import make_id
+
+SWEEP_S = 0.25
+FORGET_S = 60.0
+
+
+class Gateway:
+    """One process's gateway. `on_sweep` are called with time.monotonic at each sweep."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        rules: HeaderRules,
+        conf: Conf,
+        loop: asyncio.AbstractEventLoop,
+        counters: Counters,
+        access_log: AccessLog | None,
+        loaded: Callable[[], bool],
+    ) -> None:
+        self.engine = engine
+        self.rules = rules
+        self.conf = conf
+        self.loop = loop
+        self.counters = counters
+        self.access_log = access_log
+        self.loaded = loaded
+        self.make_id = make_id
+        self.draining = False
+        self.idle = IdleConnections()
+        self.queues = Queues(loop)
+        self.troubles = Troubles()
+        self.on_sweep: list[Callable[[float], None]] = []
+        self._resolver = Resolver(loop)
+        self.dialler = Dialler(loop, self.idle, self._resolver)
+        self._clients: set[Downstream] = set()
+        self._tunnels: set[Forwarding] = set()
+        self._addresses: Counter[str] = Counter()
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._forget_at = 0.0
+
+    # --- for who serves ------------------------------------------------------------------
+
+    def protocol(self, *, scheme: str = "http", peer: str | None = None) -> Downstream:
+        """For a new connection; `peer` is the client's address if it is not the socket's."""
+        return Downstream(self, scheme=scheme, peer=peer)
+
+    def start(self) -> None:
+        self._sweeping = self.loop.call_later(SWEEP_S, self._sweep)
+
+    @property
+    def connections(self) -> int:
+        return len(self._clients) + len(self._tunnels)
+
+    @property
+    def exchanges(self) -> int:
+        """Requests in progress, without tunnels."""
+        return sum(client.busy for client in self._clients)
+
+    @property
+    def tunnels(self) -> int:
+        return len(self._tunnels)
+
+    @property
+    def drained(self) -> bool:
+        return not self._clients and not self._tunnels
+
+    def drain(self) -> None:
+        self.draining = True
+        self.idle.clear()
+        for client in tuple(self._clients):
+            client.close_idle()
+
+    def cut_exchanges(self) -> None:
+        for client in tuple(self._clients):
+            client.abort()
+
+    def cut_tunnels(self) -> None:
+        for forwarding in tuple(self._tunnels):
+            forwarding.cut("the gateway ends")
+
+    async def close(self) -> None:
+        """End everything at once."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        self.draining = True
+        self.cut_exchanges()
+        self.cut_tunnels()
+        self.idle.clear()
+        await asyncio.sleep(0)  # for the transports to close
+
+    # --- for connections -------------------------------------------------------------------
+
+    def welcome(self, client: Downstream) -> bool:
+        """Whether there is room for another client; it is then counted until `farewell`."""
+        self.counters.connections += 1
+        self._clients.add(client)
+        self._addresses[client.peer] += 1
+        most = self.conf.max_connections_per_client
+        if most and self._addresses[client.peer] > most and not self.rules.trusts(client.peer):
+            self.troubles.add(client.peer, "too many connections of one client")
+            return False
+        if self.connections > self.conf.max_connections:
+            self.troubles.add("clients", "there are as many connections as max_connections")
+            return self._make_room(client)
+        return True
+
+    def farewell(self, client: Downstream) -> None:
+        self._clients.discard(client)
+        self._forget_address(client)
+
+    def tunnel_opened(self, forwarding: Forwarding, client: Downstream) -> None:
+        self.counters.tunnels += 1
+        self._clients.discard(client)
+        self._tunnels.add(forwarding)
+
+    def tunnel_closed(self, forwarding: Forwarding, client: Downstream) -> None:
+        self._tunnels.discard(forwarding)
+        self._forget_address(client)
+
+    def log_exchange(
+        self,
+        request: Request,
+        arrived: Arrival,
+        *,
+        status: int,
+        sent_bytes: int,
+        total_s: float,
+        route: str,
+        pool: str,
+        backend: str,
+        attempts: int,
+        connect_s: float | None,
+        first_byte_s: float | None,
+        why: str,
+    ) -> None:
+        assert self.access_log is not None
+        self.access_log.write(
+            Entry(
+                at=time.time() - total_s,
+                request_id=arrived.origin.request_id,
+                client=arrived.head.client,
+                method=request.method,
+                target=request.target,
+                version=request.version.encode(),
+                host=arrived.host,
+                status=status,
+                received_bytes=request.received_bytes,
+                sent_bytes=sent_bytes,
+                referer=request.fields.get(b"referer", b""),
+                user_agent=request.fields.get(b"user-agent", b""),
+                route=route,
+                pool=pool,
+                backend=backend,
+                attempts=attempts,
+                connect_s=connect_s,
+                first_byte_s=first_byte_s,
+                total_s=total_s,
+                why=why,
+            )
+        )
+
+    def log_refused(
+        self,
+        peer: str,
+        request: Request | None,
+        status: int,
+        *,
+        request_id: bytes,
+        sent_bytes: int,
+        why: str,
+    ) -> None:
+        """What was answered without an exchange; of a request that cannot be read nothing
+        is known."""
+        assert self.access_log is not None
+        fields = request.fields if request is not None else {}
+        self.access_log.write(
+            Entry(
+                at=time.time(),
+                request_id=request_id,
+                client=peer,
+                method=request.method if request is not None else b"",
+                target=request.target if request is not None else b"",
+                version=request.version.encode() if request is not None else b"",
+                host=fields.get(b"host", b""),
+                status=status,
+                received_bytes=request.received_bytes if request is not None else 0,
+                sent_bytes=sent_bytes,
+                referer=fields.get(b"referer", b""),
+                user_agent=fields.get(b"user-agent", b""),
+                route="",
+                pool="",
+                backend="",
+                attempts=0,
+                connect_s=None,
+                first_byte_s=None,
+                total_s=0.0,
+                why=why,
+            )
+        )
+
+    # --- within ------------------------------------------------------------------------------
+
+    def _make_room(self, newest: Downstream) -> bool:
+        """Close a client that is idle, for one that wants something."""
+        for client in self._clients:
+            if client is not newest and client.close_idle():
+                return True
+        return False
+
+    def _forget_address(self, client: Downstream) -> None:
+        left = self._addresses[client.peer] - 1
+        if left:
+            self._addresses[client.peer] = left
+        else:
+            del self._addresses[client.peer]
+
+    def _sweep(self) -> None:
+        self._sweeping = self.loop.call_later(SWEEP_S, self._sweep)
+        now = time.monotonic()
+        for client in tuple(self._clients):
+            if client.deadline <= now:
+                client.sweep(now)
+        for forwarding in tuple(self._tunnels):
+            forwarding.check(now)
+        self.queues.sweep()
+        self.idle.sweep(now)
+        self.troubles.sweep(now)
+        if now >= self._forget_at:
+            self._forget_at = now + FORGET_S
+            self._resolver.sweep(now)
+            document = self.engine.snapshot.document
+            self.counters.forget(
+                {route.name for route in document.routes},
+                {status.key for status in self.engine.status()},
+            )
+        for called in self.on_sweep:
+            called(now)
