@@ -57,6 +57,26 @@ def test_what_is_left_bounds_the_handshake():
         assert timeout_s is not None and 0 < timeout_s <= 5
 
 
+def test_a_unix_socket_is_connected_to(tmp_path):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "app.sock"))
+        listener.listen()
+        with connect(f"unix:{tmp_path}/app.sock", 0) as sock:
+            assert sock.getpeername() == f"{tmp_path}/app.sock"
+            assert 0 < (sock.gettimeout() or 0) <= 5
+        with pytest.raises(net.Expired):
+            connect(f"unix:{tmp_path}/app.sock", 0, within_s=-1)
+
+
+def test_a_unix_socket_that_is_not_there_or_that_nobody_listens_at(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        connect(f"unix:{tmp_path}/app.sock", 0)
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(tmp_path / "app.sock"))
+    with pytest.raises(ConnectionRefusedError):
+        connect(f"unix:{tmp_path}/app.sock", 0)
+
+
 def test_contexts_are_made_once_for_each_kind_of_socket():
     spec = Tls(verify=False)
     assert net.tls_context(spec) is net.tls_context(replace(spec))

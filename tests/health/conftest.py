@@ -2,9 +2,12 @@
 
 import socket
 import threading
+import time
 from contextlib import ExitStack, suppress
 
 import pytest
+
+from pools import net
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -12,16 +15,23 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 class Backend:
     """Accepts connections until its test ends; each is `answer(connection, head)`'s.
 
-    An answer of bytes is sent as it is. `heads` are the request heads that came.
+    An answer of bytes is sent as it is. `heads` are the request heads that came. With a
+    `path` it listens at a Unix socket.
     """
 
-    def __init__(self, answer=OK, *, family=socket.AF_INET, wrap=None):
+    def __init__(self, answer=OK, *, family=socket.AF_INET, wrap=None, path=None):
         self.answer = answer
         self.heads = []
         self._wrap = wrap
-        host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
-        self._listener = socket.create_server((host, 0), family=family)
-        self.host, self.port = self._listener.getsockname()[:2]
+        if path:
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(path)
+            self._listener.listen()
+            self.host, self.port = f"unix:{path}", 0
+        else:
+            host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
+            self._listener = socket.create_server((host, 0), family=family)
+            self.host, self.port = self._listener.getsockname()[:2]
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._accept)
         self._thread.start()
@@ -49,7 +59,8 @@ class Backend:
     def close(self):
         self._ended.set()
         with suppress(OSError):
-            socket.create_connection((self.host, self.port), 1).close()
+            until = time.monotonic() + 1
+            net.connect(self.host, self.port, until=until, kind=socket.socket).close()
         self._thread.join()
         self._listener.close()
 

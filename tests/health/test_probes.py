@@ -14,7 +14,7 @@ from pools.health.probes import probe
 from tests import services
 
 
-def ask(port, *, host="127.0.0.1", scheme="http", tls=None, **settings):
+def ask(port=0, *, host="127.0.0.1", scheme="http", tls=None, **settings):
     """One probe with the settings given; its time-out is long where a test sets none."""
     probe_settings = {"timeout_s": 5.0, "interval_s": 60.0, **settings}
     pool = codec.parse_part(Pool, {"name": "web", "probe": probe_settings, "tls": tls or {}})
@@ -81,6 +81,27 @@ def test_ipv6_addresses_are_probed(backend):
     there = backend(family=socket.AF_INET6)
     assert ask(there.port, host="::1").ok
     assert f"Host: [::1]:{there.port}\r\n".encode() in there.heads[0]
+
+
+def test_unix_sockets_are_probed(backend, tmp_path):
+    there = backend(path=f"{tmp_path}/app.sock")
+    assert ask(host=there.host, path="/up").ok
+    assert there.heads[0].startswith(b"GET /up HTTP/1.1\r\n")
+    assert b"Host: localhost\r\n" in there.heads[0]
+    assert ask(host=there.host, kind="tcp").reason == "connected"
+
+
+def test_a_unix_socket_has_no_other_port_to_be_probed_at(backend, tmp_path):
+    there = backend(path=f"{tmp_path}/app.sock")
+    pool = codec.parse_part(Pool, {"name": "web", "probe": {"port": 9}})
+    assert probe(pool, Spec(host=there.host)).ok
+    assert b"Host: localhost\r\n" in there.heads[0]
+
+
+@pytest.mark.parametrize("kind", ["http", "tcp"])
+def test_a_unix_socket_that_is_not_there(tmp_path, kind):
+    result = ask(host=f"unix:{tmp_path}/app.sock", kind=kind)
+    assert (result.ok, result.reason) == (False, "no such file or directory")
 
 
 def test_expected_text_is_looked_for_in_the_body(backend):
@@ -191,6 +212,19 @@ def tls_backend(backend, certificate):
 def test_https_is_verified_against_the_pools_ca_and_server_name(tls_backend, certificate):
     tls = {"ca": certificate[0].read_text(), "server_name": "app.example.com"}
     assert ask(tls_backend().port, scheme="https", tls=tls).ok
+
+
+def test_https_at_a_unix_socket_is_verified_too(backend, certificate, tmp_path):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate)
+    there = backend(
+        path=f"{tmp_path}/app.sock",
+        wrap=lambda sock: context.wrap_socket(sock, server_side=True),
+    )
+    tls = {"ca": certificate[0].read_text(), "server_name": "app.example.com"}
+    assert ask(host=there.host, scheme="https", tls=tls).ok
+    refused = ask(host=there.host, scheme="https", tls={**tls, "server_name": ""})
+    assert "certificate is not valid for 'localhost'" in refused.reason
 
 
 def test_a_certificate_of_another_name_is_refused(tls_backend, certificate):

@@ -23,6 +23,26 @@ def test_ipv6():
         connect(*target("::1", listener.getsockname()[1]), timeout_s=5, watch=watch()).close()
 
 
+def test_unix_socket(tmp_path):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{tmp_path}/app.sock")
+        listener.listen()
+        made = connect(*target(f"unix:{tmp_path}/app.sock", 0), timeout_s=5, watch=watch())
+        theirs, _ = listener.accept()
+        with theirs:
+            made.begin(b"GET", watch(), reused=False)
+            assert made.send(b"GET / HTTP/1.1\r\n\r\n")
+            theirs.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            assert made.read_head(lambda head: None).status == 200
+        made.close()
+
+
+def test_unix_socket_that_is_not_there_is_a_connect_failure(tmp_path):
+    with pytest.raises(UpstreamError, match="No such file") as caught:
+        connect(*target(f"unix:{tmp_path}/app.sock", 0), timeout_s=5, watch=watch())
+    assert caught.value.kind is FailureKind.CONNECT
+
+
 @pytest.mark.parametrize(
     "error", [socket.gaierror("unknown"), UnicodeError("label too long"), TimeoutError()]
 )
