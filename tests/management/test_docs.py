@@ -42,4 +42,4 @@ def test_every_example_is_true(tmp_path, monkeypatch):
         for typed, expected, came in follow(page):
             assert [line.rstrip() for line in came.splitlines()] == expected.splitlines(), typed
             seen += 1
-    assert seen == 9
+    assert seen == 10
