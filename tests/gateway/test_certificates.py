@@ -21,6 +21,11 @@ def run(request):
     return within
 
 
+@pytest.fixture(autouse=True)
+def warnings_alone(caplog):
+    caplog.set_level("WARNING", "pools.gateway")
+
+
 class Echo(asyncio.Protocol):
     def connection_made(self, transport):
         self.transport = transport
