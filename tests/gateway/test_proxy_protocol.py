@@ -452,6 +452,7 @@ def test_errors_of_accepting_are_survived_and_said_once(monkeypatch, caplog):
 
 
 def test_a_client_that_fails_its_handshake_costs_nobody_else(tmp_path, caplog):
+    caplog.set_level(logging.WARNING, "pools.gateway")
     certs.put(tmp_path / "a.pem", "a.example")
     context = ssl.create_default_context(cafile=tmp_path / "a.pem")
 
