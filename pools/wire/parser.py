@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import httptools
 
@@ -20,13 +21,19 @@ from pools.wire.errors import UpstreamError
 # Of a head, of trailers and of 1xx answers: what a backend may say without a byte of body.
 MAX_HEAD_BYTES = 65_536
 
+_USUAL_REASONS = frozenset(status.phrase.encode() for status in HTTPStatus)
 _REASON = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _BODILESS = frozenset({204, 304})
+_OPEN = float("inf")  # a body that ends with its connection
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Head:
-    """The head of an answer; names in `headers` are as they came."""
+    """The head of an answer; names in `headers` are as they came.
+
+    Not frozen, as one is made for each answer and freezing doubles its cost; nothing
+    changes it.
+    """
 
     status: int
     reason: bytes
@@ -43,36 +50,65 @@ class ResponseParser:
     was asked for: what comes behind it is the other protocol's, and `take` gives it.
     """
 
+    __slots__ = (
+        "_begun",
+        "_bodiless_bytes",
+        "_body",
+        "_ended",
+        "_headers",
+        "_left",
+        "_length",
+        "_method",
+        "_parser",
+        "_problem",
+        "_reason",
+        "_upgrade",
+        "_version",
+        "body_bytes",
+        "complete",
+        "head",
+        "interim",
+        "reusable",
+        "upgraded",
+    )
+
     def __init__(self, method: bytes) -> None:
+        self.reusable = self._ended = False
         self.begin(method)
 
     def begin(self, method: bytes, upgrade: bytes | None = None) -> None:
         """Makes it ready for the answer to a request, which asked to switch to `upgrade`."""
+        if not (self._ended and self.reusable):
+            self._parser = httptools.HttpResponseParser(self)
         self.head: Head | None = None
         self.interim: list[Head] = []
         self.complete = False
         self.reusable = False
         self.upgraded = False
+        self.body_bytes = 0  # not taken yet
         self._method = method
         self._upgrade = upgrade
-        self.body_bytes = 0  # not taken yet
         self._body: list[bytes] = []
-        self._reason = b""
-        self._headers: Pairs = []
         self._problem = ""
-        self._until_close = False
+        self._begun = False
+        self._version = ""  # of the head under way, where that is known
         self._bodiless_bytes = 0
-        self._parser = httptools.HttpResponseParser(self)
+        self._length: float = 0  # of the body; of one in chunks, 0
+        self._left: float = 0  # of the body, where that need not be parsed
+        self._ended = False  # llhttp saw the answer end, and takes another
 
     def feed(self, data: bytes) -> None:
         """Takes what was received; raises UpstreamError for what is malformed."""
-        if self.upgraded:
-            self.on_body(data)
+        if self._left:
+            self._count(data)
             return
         had = len(self._body)
-        if not self._bodiless_bytes and self.head is None:
-            # llhttp reads RTSP and ICE too.
-            self._refuse_unless(b"HTTP/".startswith(data[:5]), "is not HTTP")
+        if not self._begun:
+            self._begun = True
+            if data.startswith(b"HTTP/1.1 "):
+                self._version = "1.1"
+            elif not b"HTTP/".startswith(data[:5]):  # llhttp reads RTSP and ICE too
+                raise _malformed("is not HTTP")
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as switch:
@@ -86,11 +122,16 @@ class ResponseParser:
             self._problem = self._problem or str(error)
         if self._problem:
             raise _malformed(self._problem)
-        if self.complete or len(self._body) > had:
+        if self.complete:
+            return
+        if self._length:
+            self._left = self._length - self.body_bytes
+        elif len(self._body) > had:
             self._bodiless_bytes = 0
         else:
             self._bodiless_bytes += len(data)
-            self._refuse_unless(self._bodiless_bytes <= MAX_HEAD_BYTES, "has a head too large")
+            if self._bodiless_bytes > MAX_HEAD_BYTES:
+                raise _malformed("has a head too large")
 
     def end(self) -> None:
         """The connection was closed; raises UpstreamError if the answer needed more."""
@@ -101,7 +142,7 @@ class ResponseParser:
             raise UpstreamError(
                 FailureKind.ERROR, "the backend closed the connection before an answer"
             )
-        if not self._until_close:
+        if self._length != _OPEN:
             raise UpstreamError(FailureKind.ERROR, "the backend's answer was cut short")
         self.complete = True
 
@@ -110,11 +151,23 @@ class ResponseParser:
         pieces, self._body, self.body_bytes = self._body, [], 0
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def _count(self, data: bytes) -> None:
+        """Takes what only has to be counted: the rest of a body whose length is known."""
+        size = len(data)
+        if size > self._left:  # bytes behind the answer
+            self.reusable = False
+            data = data[: int(self._left)]
+            size = len(data)
+        self._left -= size
+        self.complete = not self._left
+        self._body.append(data)
+        self.body_bytes += size
+
     # What httptools calls.
 
     def on_message_begin(self) -> None:
         self.reusable = False  # after a complete answer: bytes behind it
-        self._headers = []
+        self._headers: Pairs = []
         self._reason = b""
 
     def on_status(self, reason: bytes) -> None:
@@ -125,18 +178,22 @@ class ResponseParser:
             self._headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        if self.head is not None:
+        if self.head is not None or self._problem:
             return
         status = self._parser.get_status_code()
-        version = self._parser.get_http_version()
-        if not _REASON.fullmatch(self._reason) or not 100 <= status <= 599:
+        version = self._version or self._parser.get_http_version()
+        reason = self._reason
+        if (
+            reason not in _USUAL_REASONS and not _REASON.fullmatch(reason)
+        ) or not 100 <= status <= 599:
             self._problem = "has a malformed status line"
         elif version not in ("1.0", "1.1"):
             self._problem = f"is of HTTP version {version}"
         elif status == 101:
             self._switch()
         elif status < 200:
-            self.interim.append(Head(status, self._reason, self._headers))
+            self.interim.append(Head(status, reason, self._headers))
+            self._version = ""
         else:
             self._frame(status, version)
 
@@ -148,7 +205,10 @@ class ResponseParser:
             self.body_bytes += len(data)
 
     def on_message_complete(self) -> None:
-        self.complete = self.head is not None and not self.upgraded
+        if self.head is not None and not self.upgraded:
+            self.complete = True
+            # Where llhttp thinks that the connection ends it takes no other answer.
+            self._ended = self._parser.should_keep_alive()
 
     def _switch(self) -> None:
         """Takes a 101 that switches to what was asked for (RFC 9110 §7.8)."""
@@ -162,27 +222,39 @@ class ResponseParser:
             self._problem = "switches protocols unasked"
             return
         self.head = Head(101, self._reason, self._headers)
-        self.upgraded = self._until_close = True
+        self.upgraded = True
+        self._length = _OPEN
 
     def _frame(self, status: int, version: str) -> None:
         """Where the body ends (RFC 9112 §6.3), and whether the connection lives on."""
-        lower = [(name.lower(), value) for name, value in self._headers]
-        codings = [value.lower() for name, value in lower if name == b"transfer-encoding"]
-        if codings and (codings != [b"chunked"] or version == "1.0"):
-            self._problem = "has a transfer coding other than chunked"
-            return
+        chunked = False
+        length = _OPEN
+        options = b""  # of Connection
+        for name, value in self._headers:
+            lower = name.lower()
+            if lower == b"content-length":
+                length = int(value)  # llhttp took it
+            elif lower == b"connection":
+                options += value.lower() + b","
+            elif lower == b"transfer-encoding":
+                if chunked or value.lower() != b"chunked" or version == "1.0":
+                    self._problem = "has a transfer coding other than chunked"
+                    return
+                chunked = True
         self.head = Head(status, self._reason, self._headers)
         if self._method == b"HEAD" or status in _BODILESS:
             self.complete = True
-        elif not codings and all(name != b"content-length" for name, _ in lower):
-            self._until_close = True
-        options = connection_options(lower)
-        kept = b"close" not in options if version == "1.1" else b"keep-alive" in options
-        self.reusable = kept and not self._until_close
-
-    def _refuse_unless(self, holds: bool, problem: str) -> None:
-        if not holds:
-            raise _malformed(problem)
+            length = 0
+        elif chunked:
+            length = 0
+        self._length = length
+        if length == _OPEN:
+            return
+        if not options:
+            self.reusable = version == "1.1"
+            return
+        named = {option.strip() for option in options.split(b",")}
+        self.reusable = b"close" not in named if version == "1.1" else b"keep-alive" in named
 
 
 def _malformed(problem: str) -> UpstreamError:

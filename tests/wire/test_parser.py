@@ -186,3 +186,9 @@ def test_one_parser_serves_one_answer_after_another():
     parser.feed(b"HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\n")
     assert parser.head is not None
     assert (parser.head.status, parser.take(), parser.complete) == (404, b"", True)
+
+
+def test_a_malformed_interim_answer_spoils_what_follows():
+    good = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    with pytest.raises(UpstreamError, match="malformed status line"):
+        parsed(b"HTTP/1.1 100 \0\r\n\r\n" + good + b"x")
