@@ -21,7 +21,9 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict
 from pools.core import fields
 
 Flag = Annotated[bool, Strict()]
-Port = Annotated[int, Strict(), AfterValidator(fields.port)]
+Port = Annotated[
+    int, Strict(), AfterValidator(fields.backend_port), Field(validate_default=True)
+]
 Count = Annotated[int, Strict(), AfterValidator(fields.not_negative)]
 Positive = Annotated[int, Strict(), AfterValidator(fields.positive)]
 Percent = Annotated[int, Strict(), AfterValidator(fields.percent)]
@@ -213,7 +215,8 @@ class Passive(Part):
 class Probe(Part):
     """Active checks (nginx Plus: 5 s, 2xx-3xx; HAProxy: rise 2, fall 3).
 
-    `host` empty: the backend's host. `port` 0: the backend's port. `text` empty: any.
+    `host` empty: the backend's host. `port` 0: the backend's port; a Unix socket has no
+    other. `text` empty: any.
     """
 
     kind: ProbeKind = ProbeKind.HTTP
@@ -239,9 +242,7 @@ class Backend(Part):
     """
 
     host: Annotated[str, AfterValidator(fields.backend_host)]
-    port: Annotated[
-        int, Strict(), AfterValidator(fields.backend_port), Field(validate_default=True)
-    ] = 0
+    port: Port = 0
     scheme: Scheme = Scheme.HTTP
     weight: Annotated[int, Strict(), AfterValidator(fields.weight)] = 1
     backup: Flag = False
