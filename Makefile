@@ -29,10 +29,11 @@ cover: .venv/dev.stamp ## hold the tests of pools/core to every branch of it
 	$(BIN)/python -m pytest -q tests/core --cov=pools.core --cov-branch \
 		--cov-report=term-missing:skip-covered --cov-fail-under=100
 
-bench: .venv/dev.stamp ## measure, and keep the tables in bench/results; wants wrk
+bench: .venv/dev.stamp ## measure, and keep the tables in bench/results; wants wrk, nginx, haproxy
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	$(BIN)/python bench/match.py --write
 	$(BIN)/python -m bench.view --write
+	$(BIN)/python -m bench.gateway --write
 
 pins: .venv/dev.stamp ## write requirements*.txt anew from pyproject.toml
 	$(PIN) -o requirements.txt

@@ -6,8 +6,8 @@ that it kept from being sent ("coordinated omission"). A request that is due tak
 connection that is free for the longest time, or waits for the next.
 
 Prints the rate that was reached, all requests with those of warming up, percentiles of the
-others, and how late requests were for want of this
-process alone: due, with a connection free, and not yet sent.
+others, and how late requests were for want of this process alone: due, with a connection
+free, and not yet sent.
 """
 
 from __future__ import annotations
