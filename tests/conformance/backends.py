@@ -93,6 +93,10 @@ class Conversation:
         data, self._buffer = self._buffer[:count], self._buffer[count:]
         return data
 
+    def finish(self) -> None:
+        """Sends no more, and goes on reading."""
+        self.sock.shutdown(socket.SHUT_WR)
+
     def closed(self) -> bool:
         """Waits for the plane to close the connection; False: it sent something."""
         try:

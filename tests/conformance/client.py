@@ -123,9 +123,9 @@ class Client:
                 response.body = self.exactly(int(length))
             else:
                 response.body = self.rest()
-        except (EOFError, ConnectionError) as error:
+        except (EOFError, ConnectionError):
             response.cut = True
-            response.body += b"".join(error.args) if isinstance(error, EOFError) else b""
+            response.body += self._buffer
         return response
 
     def line(self) -> bytes:

@@ -60,6 +60,7 @@ class Site:
                     _pool("again", left, right, retry={"on": ["error", "http_503"]}),
                     _pool("all-methods", left, right, retry={"non_idempotent": True}),
                     _pool("sticky", left, right, sticky={"mode": "cookie"}),
+                    _pool("touchy", left, right, passive={"failures": 1, "panic_percent": 0}),
                     _pool("ejecting", left, right, passive={"failures": 2}),
                     _pool(
                         "impatient",
@@ -137,6 +138,7 @@ class Site:
                     _route("slow", "one", response_timeout_s=0.3),
                     _route("slow-pair", "pair", response_timeout_s=0.3),
                     _route("bounded", "one", exchange_timeout_s=0.5),
+                    _route("bounded-pair", "pair", exchange_timeout_s=0.5),
                     _route("shell", "one", upgrades=["x-shell"]),
                     _route("no-upgrades", "one", upgrades=[]),
                     _route("brief-tunnel", "one", tunnel_timeout_s=0.5),
@@ -152,6 +154,7 @@ class Site:
                             "sticky",
                             "ejecting",
                             "impatient",
+                            "touchy",
                             "draining",
                             "full",
                             "secure",

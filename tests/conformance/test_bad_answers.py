@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.conformance.backends import Conversation
+from tests.conformance.backends import OK, Conversation
+from tests.conformance.client import ask
 
 
 @pytest.mark.rule("R3")
@@ -62,6 +63,23 @@ BAD = {
     "other-coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok",
     "stacked-codings": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "chunked-1.0": b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunked-twice": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    "coding-with-vt": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+    "list-of-lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\nok",
+    "empty-length": b"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n",
+    "huge-length": b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551618\r\n\r\nok",
+    "garbage-before": b"garbage\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    "body-before": b"<html>hello</html>",
+    "status-of-two-digits": b"HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n",
+    "status-of-four-digits": b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n",
+    "status-of-letters": b"HTTP/1.1 abc OK\r\nContent-Length: 0\r\n\r\n",
+    "status-0": b"HTTP/1.1 000 OK\r\nContent-Length: 0\r\n\r\n",
+    "no-colon": b"HTTP/1.1 200 OK\r\nX-A\r\nContent-Length: 0\r\n\r\n",
+    "no-name": b"HTTP/1.1 200 OK\r\n: b\r\nContent-Length: 0\r\n\r\n",
+    "folded-first": b"HTTP/1.1 200 OK\r\n X-A: b\r\nContent-Length: 0\r\n\r\n",
+    "half-a-head": b"HTTP/1.1 200 OK\r\nContent-Le",
+    "many-fields": b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 20_000 + b"\r\n",
+    "only-1xx": b"HTTP/1.1 103 Early Hints\r\n\r\n",
     "not-http": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
     "rtsp": b"RTSP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
     "version": b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
@@ -87,3 +105,63 @@ def test_bad_answer_is_502(site, get, case):
     response = get()
     assert response.status == 502
     assert not response.cut
+
+
+@pytest.mark.rule("R9")
+@pytest.mark.parametrize(
+    "chunk", [b"ffffffffffffffff1\r\n", b"-1\r\n", b"+2\r\n", b"0x2\r\n", b" 2\r\n", b"2\n"]
+)
+def test_answer_with_a_bad_chunk_is_cut(site, get, chunk):
+    site.one.script = site.one.closes_after(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"
+        + chunk
+        + b"poison\r\n0\r\n\r\n"
+    )
+    response = get()
+    assert response.cut or response.status == 502
+    assert b"poison" not in response.body
+
+
+@pytest.mark.rule("R9")
+def test_trailers_without_end_are_cut(site, get):
+    site.one.script = site.one.closes_after(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
+        + b"X-A: b\r\n" * 50_000
+    )
+    response = get()
+    assert response.cut or response.status == 502
+
+
+@pytest.mark.rule("R9")
+def test_bad_answer_spoils_no_other(site, connect):
+    """Its connection is not used again, and the client's goes on."""
+    site.one.script = site.one.answers(BAD["two-lengths"], OK)
+    client = connect()
+    client.ask()
+    assert client.response().status == 502
+    client.ask()
+    assert client.response().body == b"ok"
+    assert site.one.connections == 2
+
+
+@pytest.mark.rule("R9")
+@pytest.mark.parametrize("reason", [b"", b" "])
+def test_reason_may_be_missing(site, get, reason):
+    site.one.script = site.one.answers(
+        b"HTTP/1.1 200" + reason + b"\r\nContent-Length: 2\r\n\r\nok"
+    )
+    assert get().body == b"ok"
+
+
+@pytest.mark.rule("R3")
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_cut_answer_ends_the_clients_connection(site, connect, version):
+    """Nothing comes behind the hole, however many requests wait."""
+    site.one.script = site.one.closes_after(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789"
+    )
+    client = connect()
+    client.send(ask(version=version) + ask("/next"))
+    response = client.response()
+    assert response.cut
+    assert len(response.body) <= 10

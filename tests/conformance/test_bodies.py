@@ -5,8 +5,9 @@ from contextlib import suppress
 
 import pytest
 
-from tests.conformance.backends import Conversation
-from tests.conformance.client import PATIENCE_S
+from tests.conformance.backends import OK, Conversation
+from tests.conformance.client import PATIENCE_S, ask
+from tests.conformance.scripts import fill
 
 
 @pytest.mark.rule("Q8")
@@ -167,11 +168,12 @@ def test_backend_that_answers_while_it_reads_gets_the_whole_body(site, connect):
 @pytest.mark.rule("R6")
 def test_early_answer_is_relayed_while_the_backend_does_not_read(site, connect):
     """More is on its way than all buffers hold, so sending to the backend has stopped."""
+    relayed = threading.Event()
 
     def script(plane: Conversation) -> None:
         plane.head()
         plane.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
-        plane.closed()
+        assert relayed.wait(PATIENCE_S)
 
     site.one.script = script
     client = connect()
@@ -185,6 +187,129 @@ def test_early_answer_is_relayed_while_the_backend_does_not_read(site, connect):
     sending = threading.Thread(target=upload)
     sending.start()
     response = client.head()
+    relayed.set()
     client.sock.close()
     sending.join()
     assert response.status == 413
+
+
+@pytest.mark.rule("R6")
+def test_early_answer_is_relayed_though_its_backend_resets(site, connect):
+    """It closes with the upload unread: what it said before is its answer."""
+
+    def script(plane: Conversation) -> None:
+        plane.head()
+        plane.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+
+    site.one.script = script
+    client = connect()
+    client.ask("/", "Content-Length: 50000000", method="POST")
+    with suppress(OSError):
+        client.send(bytes(50_000_000))
+    assert client.head().status == 413
+
+
+@pytest.mark.rule("Q8")
+def test_upload_is_held_back_while_the_backend_does_not_read(site, connect):
+    """And arrives whole in the end; what waits here is bounded."""
+    held = threading.Event()
+    size = 100_000_000
+
+    def script(plane: Conversation) -> None:
+        plane.head()
+        assert held.wait(PATIENCE_S * 3)
+        left = sent
+        while left:
+            left -= len(plane.exactly(min(left, 65_536)))
+        plane.send(OK)
+        plane.closed()
+
+    site.one.script = script
+    client = connect()
+    client.ask("/", f"Content-Length: {size}", method="POST")
+    sent = fill(client.sock, size)
+    assert sent < size // 2
+    held.set()
+    assert client.response().status == 200
+
+
+@pytest.mark.rule("Q8")
+@pytest.mark.parametrize("framing", ["length", "close"])
+def test_download_is_held_back_while_the_client_does_not_read(site, connect, framing):
+    held = threading.Event()
+    size = 100_000_000
+    sent = []
+
+    def script(plane: Conversation) -> None:
+        plane.request()
+        fields = b"Content-Length: %d\r\n" % size if framing == "length" else b""
+        plane.send(b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n")
+        sent.append(fill(plane.sock, size))
+        held.set()
+        if framing == "length":
+            plane.send(bytes(size - sent[0]))
+
+    site.one.script = script
+    client = connect()
+    client.ask()
+    assert held.wait(PATIENCE_S * 3)
+    assert sent[0] < size // 2
+    response = client.head()
+    assert response.status == 200
+    left = size if framing == "length" else sent[0]
+    while left:
+        count = min(left, 1_000_000) if framing == "length" else int(client.line(), 16)
+        left -= len(client.exactly(count))
+        assert framing == "length" or client.exactly(2) == b"\r\n"
+
+
+@pytest.mark.rule("Q8")
+@pytest.mark.parametrize("pieces", [1, 1000])
+def test_chunks_of_any_size_carry_the_same_body(site, connect, pieces):
+    body = bytes(range(256)) * 100
+    step = len(body) // pieces
+    chunks = [body[at : at + step] for at in range(0, len(body), step)]
+    client = connect()
+    client.ask("/", "Transfer-Encoding: chunked", method="POST")
+    client.send(b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks))
+    client.send(b"0\r\n\r\n")
+    assert client.response().status == 200
+    assert site.one.got().body == body
+
+
+@pytest.mark.rule("Q8")
+def test_get_may_have_a_body(site, get):
+    assert get(method="GET", body=b"hello").status == 200
+    assert site.one.got().body == b"hello"
+
+
+@pytest.mark.rule("Q8")
+def test_request_without_a_body_gets_no_framing(site, get):
+    """A length of 0 in a GET has made servers fail."""
+    get()
+    request = site.one.got()
+    assert request.one("Content-Length") is request.one("Transfer-Encoding") is None
+
+
+@pytest.mark.rule("R6")
+def test_connection_is_safe_behind_an_early_answer(site, connect):
+    """What is left of the upload is no request: it is read and dropped, or never read."""
+
+    def script(plane: Conversation) -> None:
+        plane.head()
+        plane.send(b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno")
+        plane.closed()
+
+    site.one.script = script
+    rest = ask("/smuggled", host="pair.test")
+    client = connect()
+    client.ask("/", f"Content-Length: {5 + len(rest)}", method="POST")
+    client.send(b"hello")
+    assert client.response().status == 403
+    with suppress(OSError):
+        client.send(rest)
+        client.ask("/next", host="pair.test")
+        client.finish()
+        client.rest()
+    seen = [*site.left.seen.queue, *site.right.seen.queue]
+    assert b"/smuggled" not in {request.target for request in seen}

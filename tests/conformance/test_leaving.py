@@ -6,6 +6,7 @@ import pytest
 
 from tests.conformance.backends import OK, Conversation
 from tests.conformance.client import PATIENCE_S
+from tests.conformance.scripts import fill
 from tests.services import eventually
 
 
@@ -74,3 +75,68 @@ def test_client_that_leaves_frees_its_place(site, connect, get):
     assert left.wait(PATIENCE_S)
     site.one.script = site.one.answers(OK)
     eventually(lambda: get(host="full.test").status == 200)
+
+
+@pytest.mark.rule("F5")
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_client_that_leaves_while_its_upload_is_held_back_cancels(site, connect, how):
+    """The backend does not read, so nobody reads from the client either."""
+    gone, left = threading.Event(), threading.Event()
+
+    def script(plane: Conversation) -> None:
+        plane.head()
+        assert gone.wait(PATIENCE_S)
+        plane.drain()
+        left.set()
+
+    site.one.script = script
+    client = connect()
+    client.ask("/", "Content-Length: 1000000000", method="POST")
+    assert fill(client.sock) < 100_000_000
+    client.reset() if how == "reset" else client.sock.close()
+    gone.set()
+    assert left.wait(PATIENCE_S)
+
+
+@pytest.mark.rule("F5")
+def test_client_that_leaves_between_two_tries_is_tried_for_no_more(site, connect):
+    began, gone = threading.Event(), threading.Event()
+
+    def script(plane: Conversation) -> None:
+        plane.request()
+        began.set()
+        assert plane.closed()
+        gone.set()
+
+    site.left.script = site.right.script = script
+    client = connect()
+    client.ask(host="pair.test")
+    assert began.wait(PATIENCE_S)
+    client.reset()
+    assert gone.wait(PATIENCE_S)
+    assert site.left.connections + site.right.connections == 1
+
+
+@pytest.mark.rule("F5", "F6")
+def test_client_that_leaves_ejects_nobody(site, connect, get):
+    """One failure would be enough in this pool."""
+    for _ in range(4):
+        began, left = threading.Event(), threading.Event()
+
+        def script(plane: Conversation, began=began, left=left) -> None:
+            plane.request()
+            began.set()
+            plane.closed()
+            left.set()
+
+        site.left.script = site.right.script = script
+        client = connect()
+        client.ask(host="touchy.test")
+        assert began.wait(PATIENCE_S)
+        client.reset()
+        assert left.wait(PATIENCE_S)
+    site.left.script = site.right.script = site.left.answers(OK)
+    left, right = site.left.connections, site.right.connections
+    assert {get(host="touchy.test").status for _ in range(4)} == {200}
+    assert site.left.connections > left
+    assert site.right.connections > right

@@ -117,3 +117,62 @@ def test_http_1_0_needs_no_host(site, connect):
     response = client.response()
     assert (response.status, response.body) == (200, b"ok")
     assert site.one.got().one("Host") == b"plain.test"
+
+
+@pytest.mark.rule("Q6")
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://user@plain.test/",
+        "http://user:word@plain.test/",
+        "http:///x",
+        "http://",
+        "http://plain.test:x/",
+        "ftp://plain.test/",
+        "plain.test:80",
+        "plain.test",
+        "*",
+        "?q",
+        "#x",
+        "/x#y",
+        "/a\xe9\x00",
+    ],
+)
+def test_target_that_names_no_path_of_ours_reaches_no_backend(site, get, target):
+    """Userinfo hides the host from people (RFC 9110 §4.2.4)."""
+    assert get(target).status in (400, 404)
+    assert site.one.connections == 0
+
+
+@pytest.mark.rule("Q6")
+def test_authority_of_the_target_wins_for_routes_and_backend(site, connect):
+    client = connect()
+    client.send(b"GET http://PLAIN.test:81/x HTTP/1.1\r\nHost: strip.test\r\n\r\n")
+    assert client.response().status == 200
+    request = site.one.got()
+    assert (request.target, request.one("Host")) == (b"/x", b"PLAIN.test:81")
+
+
+@pytest.mark.rule("Q6")
+def test_authority_of_the_target_stands_for_no_missing_host(site, connect):
+    """RFC 9112 §3.2: an HTTP/1.1 request without Host is 400, whatever its form."""
+    client = connect()
+    client.send(b"GET http://plain.test/x HTTP/1.1\r\n\r\n")
+    assert client.response().status == 400
+    assert site.one.connections == 0
+
+
+@pytest.mark.rule("Q6")
+def test_authority_of_the_target_may_have_no_path(site, get):
+    assert get("http://plain.test").status == 200
+    assert get("http://plain.test?q").status == 200
+    assert [site.one.got().target for _ in range(2)] == [b"/", b"/?q"]
+
+
+@pytest.mark.rule("Q6")
+def test_connection_is_not_held_to_its_first_host(site, connect):
+    client = connect()
+    for host, status in [("plain.test", 200), ("nowhere.test", 404), ("pair.test", 200)]:
+        client.ask(host=host)
+        assert client.response().status == status
+    assert site.one.seen.qsize() == 1
