@@ -16,12 +16,13 @@ def error(
     status: int,
     *,
     method: bytes,
+    version: str,
     accept: bytes,
     request_id: bytes,
-    connection: bytes,
+    keep: bool,
     retry_after_s: int = 0,
 ) -> tuple[bytes, int]:
-    """A whole answer, and the length of its body. `connection` is that field's line, or b""."""
+    """A whole answer, and the length of its body. `keep`: the connection goes on."""
     kind, content = pages.error(
         status, accept=accept.decode("latin-1"), request_id=request_id.decode("latin-1")
     )
@@ -38,6 +39,10 @@ def error(
         head += b"Allow: " + pages.ALLOW.encode() + b"\r\n"
     if retry_after_s:
         head += b"Retry-After: %d\r\n" % retry_after_s
+    if not keep:
+        head += b"Connection: close\r\n"
+    elif version == "1.0":
+        head += b"Connection: keep-alive\r\n"
     if method == b"HEAD":
         body = b""
-    return head + connection + b"\r\n" + body, len(body)
+    return head + b"\r\n" + body, len(body)

@@ -24,7 +24,7 @@ def key_of(backend: CompiledBackend, pool: CompiledPool) -> Hashable:
 
 
 class Dialler:
-    """Makes connections; a name's resolution, its addresses and the handshake share one time."""
+    """Makes connections. Resolution, all addresses and the handshake share one time."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, idle: IdleConnections, resolver: Resolver

@@ -16,14 +16,14 @@ import asyncio
 import socket
 import struct
 from time import monotonic
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
 from pools.core.headers import Pairs
 from pools.gateway import answers
 from pools.gateway.forwarding import MOST_BUFFERED, Forwarding
-from pools.gateway.requests import Request, receive
+from pools.gateway.requests import Arrival, Request, receive
 from pools.wire.errors import Refused
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Downstream(asyncio.Protocol):
     )
 
     _transport: asyncio.Transport
+    _parser: Any  # None once the connection is lost
 
     def __init__(self, gateway: Gateway, *, scheme: str, peer: str | None) -> None:
         self._gateway = gateway
@@ -92,8 +93,8 @@ class Downstream(asyncio.Protocol):
         self.deadline = monotonic() + self._gateway.conf.client_header_timeout_s
         if not self._gateway.welcome(self):
             self._leaving = True
-            transport.write(_TOO_MANY)
-            transport.close()
+            self._transport.write(_TOO_MANY)
+            self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         if self._leaving:
@@ -108,10 +109,8 @@ class Downstream(asyncio.Protocol):
         self._feed(data)
         if self._refusal is not None:
             self._refuse_what_comes()
-        if self._current is None:
-            self._pump()
-            if self._current is None and not self._leaving:
-                self._await_head()
+        if self._current is None and self._pump():
+            self._await_head()
         if (self._waiting or self._rest is not None) and not self._read_paused:
             self._pause()
 
@@ -250,10 +249,11 @@ class Downstream(asyncio.Protocol):
         elif arriving in self._waiting:
             self._waiting.remove(arriving)
 
-    def _pump(self) -> None:
-        """Serve what waits, until one has to wait for its backend."""
+    def _pump(self) -> bool:
+        """Serve what waits, until one has to wait for its backend. Whether none does, and
+        another may come."""
         if self._pumping:
-            return  # a request that ended at once: the loop below goes on
+            return False  # a request that ended at once: the loop below goes on
         self._pumping = True
         try:
             while self._current is None and not self._leaving and not self.write_paused:
@@ -273,6 +273,7 @@ class Downstream(asyncio.Protocol):
             and not self._transport.is_closing()
         ):
             self._resume()
+        return not self.busy and not self._leaving
 
     def _begin(self, request: Request) -> None:
         gateway = self._gateway
@@ -284,7 +285,7 @@ class Downstream(asyncio.Protocol):
             return
         route = gateway.engine.match(arrived.head)
         if route is None:
-            self._answer_unrouted(request, arrived.origin.request_id)
+            self._answer_unrouted(request, arrived)
             return
         forwarding = Forwarding(gateway, self, request, arrived, route)
         self._current = forwarding
@@ -315,40 +316,43 @@ class Downstream(asyncio.Protocol):
 
     # --- answers of our own ----------------------------------------------------------------
 
-    def _answer_unrouted(self, request: Request, request_id: bytes) -> None:
+    def _answer_unrouted(self, request: Request, arrived: Arrival) -> None:
         gateway = self._gateway
-        gateway.counters.unrouted += 1
         keep = request.keep_alive and request.complete and not gateway.draining
         # Without a configuration nobody can say that there is no route.
         status = 404 if gateway.loaded() else 503
-        self._answer(request, status, request_id, keep=keep, why="no route takes it")
+        sent = self._answer(request, status, arrived.origin.request_id, keep=keep)
+        gateway.records.unrouted(request, arrived, status=status, sent_bytes=sent)
         self.finished(keep)
 
     def _refuse(self, refusal: Refused, request: Request | None = None) -> None:
-        self._gateway.counters.refused += 1
-        request_id = self._gateway.make_id()
-        self._answer(request, refusal.status, request_id, keep=False, why=refusal.reason)
+        records, request_id = self._gateway.records, self._gateway.make_id()
+        sent = self._answer(request, refusal.status, request_id, keep=False)
+        records.refused(
+            self.peer,
+            request,
+            status=refusal.status,
+            request_id=request_id,
+            sent_bytes=sent,
+            why=refusal.reason,
+        )
         self._leave()
 
     def _answer(
-        self, request: Request | None, status: int, request_id: bytes, *, keep: bool, why: str
-    ) -> None:
-        connection = b"" if keep else b"Connection: close\r\n"
-        if keep and request is not None and request.version == "1.0":
-            connection = b"Connection: keep-alive\r\n"
+        self, request: Request | None, status: int, request_id: bytes, *, keep: bool
+    ) -> int:
+        """Write an answer of our own; the length of its body."""
         data, length = answers.error(
             status,
             method=request.method if request is not None else b"GET",
+            version=request.version if request is not None else "1.1",
             accept=request.fields.get(b"accept", b"") if request is not None else b"",
             request_id=request_id,
-            connection=connection,
+            keep=keep,
             retry_after_s=int(status == 503),
         )
         self.write(data)
-        if self._gateway.access_log is not None:
-            self._gateway.log_refused(
-                self.peer, request, status, request_id=request_id, sent_bytes=length, why=why
-            )
+        return length
 
     # --- writing, and ends -------------------------------------------------------------------
 
@@ -375,14 +379,19 @@ class Downstream(asyncio.Protocol):
             transport.close()
             self.deadline = monotonic() + self._gateway.conf.client_send_timeout_s
 
-    def cut(self) -> None:
-        """End the connection in a way that the client can tell from a good end."""
+    def cut(self, *, reset: bool) -> None:
+        """End the connection within an answer. Its framing tells the client that it is cut
+        short; `reset`: it does not, as the answer ends with the connection."""
         self._leaving = True
         self._current = None
-        sock = self._transport.get_extra_info("socket")
-        if sock is not None and sock.family != socket.AF_UNIX:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self._transport.abort()
+        if reset:
+            sock = self._transport.get_extra_info("socket")
+            if sock is not None and sock.family != socket.AF_UNIX:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._transport.abort()
+        else:
+            self._transport.close()
+            self.deadline = monotonic() + LINGER_S
 
     def close_idle(self) -> bool:
         """Close it if no request is under way; whether it was."""

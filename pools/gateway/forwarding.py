@@ -3,7 +3,6 @@
 Rules:
 - It makes attempts until an answer is taken, as the core's exchange decides; then it relays.
 - Both bodies stream: who cannot be written to is not read for.
-- What was sent of a body is kept up to KEPT_BYTES, so that it can be sent again.
 - Whose fault an end is decides what follows: the backend's failures count for its health,
   those of a client never do.
 - It ends once, by `_end`, whatever happens.
@@ -19,13 +18,15 @@ from pools.core.compiled import CompiledBackend, CompiledRoute
 from pools.core.document import Scheme
 from pools.core.engine import Attempt
 from pools.core.errors import NoBackendAvailable
-from pools.core.headers import Pairs, block, host_for, upgrade_asked
+from pools.core.headers import Pairs, host_for, upgrade_asked
 from pools.core.keepalive import idle_s
 from pools.core.retry import IDEMPOTENT, Failure, FailureKind
 from pools.gateway import answers
 from pools.gateway.dial import key_of
+from pools.gateway.heads import CONTINUE, answer, early_hints, request_fields, switching
 from pools.gateway.requests import Arrival, Request
 from pools.gateway.tunnel import Tunnel
+from pools.gateway.upload import Upload
 from pools.gateway.upstream import Upstream
 from pools.wire.errors import UpstreamError
 from pools.wire.parser import Head
@@ -34,54 +35,50 @@ if TYPE_CHECKING:
     from pools.gateway.downstream import Downstream
     from pools.gateway.gateway import Gateway
 
-KEPT_BYTES = 65_536  # of a body, so that a backend's death costs no idempotent request
 MOST_BUFFERED = 65_536  # of a body, while the backend does not take it
 
 # A client that kept a backend waiting for so long may have made it give up.
 SLOW_CLIENT_S = 5.0
 
 _STATUS = {FailureKind.CONNECT: 502, FailureKind.ERROR: 502, FailureKind.TIMEOUT: 504}
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Forwarding:
     """One exchange between a client and the backends of its route's pool."""
 
     __slots__ = (
-        "_arrived",
-        "_backend",
+        "arrived",
+        "backend",
         "_began",
         "_chunked",
         "_client",
         "_client_s",
         "_client_since",
-        "_connect_s",
+        "connect_s",
         "_dialling",
+        "_endless",
         "_exchange",
         "_failure",
-        "_first_byte_s",
+        "first_byte_s",
         "_full",
         "_gateway",
         "_keep",
-        "_kept",
-        "_kept_bytes",
         "_lines",
         "_over",
         "_queued_at",
         "request",
         "_sent",
-        "_sent_all",
-        "_sent_bytes",
+        "sent_bytes",
         "_sent_host",
         "_stuck_bytes",
         "_touched",
         "_tunnel",
         "_upgrade",
+        "_upload",
         "_upstream",
         "answered",
         "route",
         "status",
-        "why",
     )
 
     def __init__(
@@ -95,14 +92,13 @@ class Forwarding:
         self._gateway = gateway
         self._client = client
         self.request = request
-        self._arrived = arrived
+        self.arrived = arrived
         self.route = route
         self._exchange = gateway.engine.begin(route, arrived.head)
         self._began = self._touched = monotonic()
         self.status = 0  # of the answer, once it is known
-        self.why = ""  # it did not go well
         self.answered = False  # the head of an answer went to the client
-        self._backend: CompiledBackend | None = None  # of the last attempt
+        self.backend: CompiledBackend | None = None  # of the last attempt
         self._upstream: Upstream | None = None  # while it is in use
         self._dialling: asyncio.Task[None] | None = None
         self._tunnel: Tunnel | None = None
@@ -111,24 +107,23 @@ class Forwarding:
         self._over = False
         self._keep = False  # the client's connection, once this is over
         self._chunked = False  # the answer's body, to the client
+        self._endless = False  # but for the connection's end
         # Of the request.
         self._lines = b""
         self._upgrade: bytes | None = None
         self._sent_host = b""
         self._sent = False  # bytes of it, in this attempt
-        self._sent_all = False
         self._full = False  # the backend does not take more now
-        self._kept: list[bytes] | None = []  # what was taken of its body; None: too much
-        self._kept_bytes = 0
+        self._upload: Upload | None = None  # where it has a body
         # Of the client: how long it kept the backend waiting, and since when it does; and
         # what lay before it when it was last looked at.
         self._client_s = 0.0
         self._client_since = 0.0
         self._stuck_bytes = 0
         # For counters and the log.
-        self._sent_bytes = 0
-        self._connect_s: float | None = None
-        self._first_byte_s: float | None = None
+        self.sent_bytes = 0
+        self.connect_s: float | None = None
+        self.first_byte_s: float | None = None
 
     def start(self) -> None:
         request, route = self.request, self.route
@@ -136,31 +131,23 @@ class Forwarding:
         if limit and (request.length or request.received_bytes) > limit:
             self.refuse(413, "the body is larger than the route takes")
             return
-        headers = self._arrived.head.headers
-        if request.upgrade:
+        headers = self.arrived.head.headers
+        if request.upgrade and request.version == "1.1":
             self._upgrade = upgrade_asked(headers, route)
-        lines = block(
-            self._gateway.rules.request(
-                headers,
-                origin=self._arrived.origin,
-                route=route,
-                version=b"1.1" if request.version == "1.1" else b"1.0",
-            )
+        if not request.complete or request.received_bytes:
+            self._upload = Upload(request)
+        self._lines = request_fields(
+            request, self.arrived, route, self._gateway.rules, self._upgrade
         )
-        if request.length is None:
-            lines += b"transfer-encoding: chunked\r\n"
-        elif request.length or b"content-length" in request.fields:
-            lines += b"content-length: %d\r\n" % request.length
-        if b"expect" in request.fields and request.expects_continue:
-            lines += b"expect: 100-continue\r\n"
-        if self._upgrade is not None:
-            lines += b"connection: upgrade\r\nupgrade: %b\r\n" % self._upgrade
-        self._lines = lines
         queues = self._gateway.queues
         if queues and queues.length(route.pool.spec.name):
             self._wait_for_place(NoBackendAvailable(route.pool.spec.name, full=True))
         else:
             self._attempt()
+
+    @property
+    def attempts(self) -> int:
+        return self._exchange.attempts
 
     # --- attempts ----------------------------------------------------------------------
 
@@ -173,8 +160,8 @@ class Forwarding:
             self._dispatch(attempt)
 
     def _dispatch(self, attempt: Attempt) -> None:
-        backend = self._backend = attempt.backend
-        self._sent = self._sent_all = self._full = False
+        backend = self.backend = attempt.backend
+        self._sent = self._full = False
         if not attempt.fresh:
             if backend.spec.scheme is Scheme.HTTP:
                 key = backend.key
@@ -209,7 +196,7 @@ class Forwarding:
             return
         self._dialling = None
         counters.connects += 1
-        self._connect_s = monotonic() - began
+        self.connect_s = monotonic() - began
         if self._over:
             upstream.close()
         else:
@@ -217,7 +204,7 @@ class Forwarding:
 
     def _send(self, upstream: Upstream, reused: bool) -> None:
         """Send the head, and what is there of the body."""
-        request, arrived, backend = self.request, self._arrived, self._backend
+        request, arrived, backend = self.request, self.arrived, self.backend
         assert backend is not None
         self._upstream = upstream
         upstream.begin(self, request.method, self._upgrade, reused)
@@ -231,39 +218,14 @@ class Forwarding:
         )
         self._touched = monotonic()
         self._sent = True
-        if request.complete and not request.received_bytes and request.length is not None:
-            self._sent_all = True
+        upload = self._upload
+        if upload is None:
             upstream.write(head)
             return
-        kept = self._framed(self._kept) if self._kept else b""
-        upstream.write(head + kept + self._more())
+        upstream.write(head + upload.begin())
         if not request.complete:
             self._client_since = self._touched
         self._client.body_taken()
-
-    def _more(self) -> bytes:
-        """What came of the body and was not taken yet, as it is sent."""
-        request = self.request
-        pieces = request.take()
-        kept = self._kept
-        if kept is not None and pieces:
-            self._kept_bytes += sum(map(len, pieces))
-            if self._kept_bytes > KEPT_BYTES:
-                self._kept = None
-            else:
-                kept += pieces
-        data = self._framed(pieces)
-        # Only what came to its end is ended: a body cut short must not look whole.
-        if request.complete and not self._sent_all:
-            self._sent_all = True
-            if request.length is None:
-                data += b"0\r\n\r\n"
-        return data
-
-    def _framed(self, pieces: list[bytes]) -> bytes:
-        if self.request.length is None:
-            return b"".join([b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces])
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _wait_for_place(self, nobody: NoBackendAvailable) -> None:
         pool = self.route.pool.spec
@@ -308,9 +270,9 @@ class Forwarding:
             head = parser.head
             if head is None:
                 return
-            if self._first_byte_s is None:
-                self._first_byte_s = self._touched - self._began
-            if self._exchange.respond(head.status, replayable=self._kept is not None):
+            if self.first_byte_s is None:
+                self.first_byte_s = self._touched - self._began
+            if self._exchange.respond(head.status, replayable=self._replayable):
                 self._discard(head)
                 return
             if parser.upgraded:
@@ -321,7 +283,7 @@ class Forwarding:
         else:
             body = parser.take()
         if body:
-            self._sent_bytes += len(body)
+            self.sent_bytes += len(body)
             if self._chunked:
                 out += b"%x\r\n%b\r\n" % (len(body), body)
             else:
@@ -344,7 +306,7 @@ class Forwarding:
         again = self._fail(error, upstream)
         if self.answered:
             self._end(error.reason)
-            self._client.cut()
+            self._client.cut(reset=self._endless)
             return
         self._failure = error
         if again:
@@ -359,7 +321,7 @@ class Forwarding:
     def upstream_free(self) -> None:
         self._full = False
         self._touched = monotonic()
-        self._upload()
+        self._send_more()
 
     def _fail(self, error: UpstreamError, upstream: Upstream | None) -> bool:
         """Report a failed attempt; whether there is to be another.
@@ -378,7 +340,7 @@ class Forwarding:
             Failure(
                 kind=error.kind,
                 bytes_sent=self._sent,
-                replayable=self._kept is not None,
+                replayable=self._replayable,
                 reused=upstream is not None and upstream.reused and not upstream.answered,
             )
         )
@@ -399,45 +361,32 @@ class Forwarding:
             return
         for head in heads:
             if head.status == 100 and self.request.expects_continue:
-                self._client.write(_CONTINUE)
+                self._client.write(CONTINUE)
             elif head.status == 103:
-                hints = self._gateway.rules.hints(head.headers, self.route)
-                if hints:
-                    self._client.write(b"HTTP/1.1 103 Early Hints\r\n%b\r\n" % block(hints))
+                links = self._gateway.rules.hints(head.headers, self.route)
+                if links:
+                    self._client.write(early_hints(links))
 
     # --- the answer ----------------------------------------------------------------------
 
     def _begin_answer(self, head: Head) -> bytes:
         """The head of the answer for the client; decides how its body is framed."""
-        request = self.request
         self.answered = True
-        self.status = status = head.status
-        assert self._backend is not None
-        fields = self._fields(head)
-        keep = request.keep_alive and not self._gateway.draining
-        if status == 204:
-            fields = [pair for pair in fields if pair[0].lower() != b"content-length"]
-        elif status != 304 and request.method != b"HEAD" and not _has_length(fields):
-            if request.version == "1.1":
-                self._chunked = True
-                fields.append((b"Transfer-Encoding", b"chunked"))
-            else:
-                keep = False  # its end is the connection's
-        if not keep:
-            fields.append((b"Connection", b"close"))
-        elif request.version == "1.0":
-            fields.append((b"Connection", b"keep-alive"))
-        self._keep = keep
-        return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, head.reason, block(fields))
+        self.status = head.status
+        keep = self.request.keep_alive and not self._gateway.draining
+        data, self._chunked, self._endless, self._keep = answer(
+            head, self._fields(head), self.request, keep=keep
+        )
+        return data
 
     def _fields(self, head: Head) -> Pairs:
-        assert self._backend is not None
-        origin = self._arrived.origin
+        assert self.backend is not None
+        origin = self.arrived.origin
         fields = self._gateway.rules.response(
             head.headers,
             origin=origin,
             route=self.route,
-            backend=self._backend,
+            backend=self.backend,
             sent_host=self._sent_host,
         )
         sticky = self._exchange.sticky_cookie(https=origin.scheme == "https")
@@ -449,7 +398,12 @@ class Forwarding:
         """The answer is all here."""
         self._upstream = None
         spec = self.route.pool.spec
-        if upstream.parser.reusable and self._sent_all and spec.keepalive_connections:
+        upload = self._upload
+        if (
+            upstream.parser.reusable
+            and spec.keepalive_connections
+            and (upload is None or upload.sent_all)
+        ):
             upstream.release()
             if upstream.idle_s < 0:
                 head = upstream.parser.head
@@ -470,7 +424,7 @@ class Forwarding:
         self._drop_upstream()
         if self.answered:
             self._end(why)
-            self._client.cut()
+            self._client.cut(reset=self._endless)
         else:
             self._answer_error(status, why)
 
@@ -481,20 +435,17 @@ class Forwarding:
         self._keep = keep = (
             request.keep_alive and request.complete and not self._gateway.draining
         )
-        connection = b"Connection: close\r\n" if not keep else b""
-        if keep and request.version == "1.0":
-            connection = b"Connection: keep-alive\r\n"
-        data, length = answers.error(
+        data, self.sent_bytes = answers.error(
             status,
             method=request.method,
+            version=request.version,
             accept=request.fields.get(b"accept", b""),
-            request_id=self._arrived.origin.request_id,
-            connection=connection,
+            request_id=self.arrived.origin.request_id,
+            keep=keep,
             retry_after_s=retry_after_s,
         )
         self.status = status
         self.answered = True
-        self._sent_bytes = 0 if request.method == b"HEAD" else length
         self._client.write(data)
         self._end(why)
         self._client.finished(keep)
@@ -511,7 +462,7 @@ class Forwarding:
             now = monotonic()
             self._client_s += now - self._client_since
             self._client_since = 0.0
-        self._upload()
+        self._send_more()
 
     def client_left(self) -> None:
         """Nobody waits for an answer any more; no backend is to blame."""
@@ -538,11 +489,11 @@ class Forwarding:
         if self._upstream is not None:
             self._upstream.transport.resume_reading()
 
-    def _upload(self) -> None:
-        upstream = self._upstream
-        if upstream is None or self._full or self._sent_all:
+    def _send_more(self) -> None:
+        upstream, upload = self._upstream, self._upload
+        if upstream is None or upload is None or self._full or upload.sent_all:
             return
-        data = self._more()
+        data = upload.more()
         if data:
             upstream.write(data)
         self._touched = monotonic()
@@ -583,7 +534,7 @@ class Forwarding:
         elif now - self._client_since >= self._gateway.conf.client_send_timeout_s:
             self._drop_upstream()
             self._end("the client took nothing for too long")
-            self._client.cut()
+            self._client.cut(reset=self._endless)
 
     def _check_silence(self, now: float) -> None:
         """Somebody sends nothing: the client of its body, or the backend."""
@@ -609,13 +560,13 @@ class Forwarding:
         if awaits_body and not self.answered:
             self.refuse(408, why)
             return
-        if not self._client.write_paused and self._upstream is not None:
-            if now - self._touched >= self.route.exchange_timeout_s / 2:
-                self._fail(UpstreamError(FailureKind.TIMEOUT, why), self._upstream)
+        waited_for_it = not self._client.write_paused and self._upstream is not None
+        if waited_for_it and now - self._touched >= self.route.exchange_timeout_s / 2:
+            self._fail(UpstreamError(FailureKind.TIMEOUT, why), self._upstream)
         if self.answered:
             self._drop_upstream()
             self._end(why)
-            self._client.cut()
+            self._client.cut(reset=self._endless)
         else:
             self._answer_error(504, why)
 
@@ -624,10 +575,7 @@ class Forwarding:
     def _open_tunnel(self, upstream: Upstream, head: Head) -> None:
         self.answered = True
         self.status = 101
-        token = self._upgrade or b""
-        fields = self._fields(head)
-        fields += [(b"Connection", b"upgrade"), (b"Upgrade", token)]
-        self._client.write(b"HTTP/1.1 101 %b\r\n%b\r\n" % (head.reason, block(fields)))
+        self._client.write(switching(head, self._fields(head), self._upgrade or b""))
         to_client = upstream.parser.take()
         self._upstream = None
         upstream.release()
@@ -645,7 +593,7 @@ class Forwarding:
     def _tunnel_ended(self, why: str) -> None:
         tunnel = self._tunnel
         if tunnel is not None:
-            self._sent_bytes = tunnel.sent_bytes
+            self.sent_bytes = tunnel.sent_bytes
         self._gateway.tunnel_closed(self, self._client)
         self._end(why)
 
@@ -656,13 +604,17 @@ class Forwarding:
         elif not self._over:
             self._drop_upstream()
             self._end(why)
-            self._client.cut()
+            self._client.cut(reset=self._endless)
 
     # --- ends ------------------------------------------------------------------------------
 
     @property
     def _backend_key(self) -> str:
-        return self._backend.key if self._backend is not None else ""
+        return self.backend.key if self.backend is not None else ""
+
+    @property
+    def _replayable(self) -> bool:
+        return self._upload is None or self._upload.replayable
 
     def _drop_upstream(self) -> None:
         if self._dialling is not None:
@@ -680,48 +632,9 @@ class Forwarding:
     def _end(self, why: str) -> None:
         """The exchange is over: free what it holds, count it, log it."""
         self._over = True
-        self.why = why
         gateway = self._gateway
         if self._queued_at:
             gateway.queues.remove(self.route.pool.spec.name, self)
         self._exchange.close()
         self._place_released()
-        took_s = monotonic() - self._began
-        request = self.request
-        kind = self.status // 100 if self.status < 600 else 0
-        counters = gateway.counters
-        traffic = counters.route(self.route.spec.name)
-        traffic.requests += 1
-        traffic.statuses[kind] += 1
-        traffic.received_bytes += request.received_bytes
-        traffic.sent_bytes += self._sent_bytes
-        traffic.observe(took_s)
-        if self._backend is not None:
-            traffic = counters.backend(self._backend.key)
-            traffic.requests += 1
-            traffic.statuses[kind] += 1
-            traffic.received_bytes += request.received_bytes
-            traffic.sent_bytes += self._sent_bytes
-            traffic.observe(took_s)
-        if gateway.access_log is not None:
-            gateway.log_exchange(
-                request,
-                self._arrived,
-                status=self.status,
-                sent_bytes=self._sent_bytes,
-                total_s=took_s,
-                route=self.route.spec.name,
-                pool=self.route.pool.spec.name,
-                backend=self._backend_key,
-                attempts=self._exchange.attempts,
-                connect_s=self._connect_s,
-                first_byte_s=self._first_byte_s,
-                why=why,
-            )
-
-
-def _has_length(fields: Pairs) -> bool:
-    for name, _ in fields:
-        if len(name) == 14 and name.lower() == b"content-length":
-            return True
-    return False
+        gateway.records.exchange(self, monotonic() - self._began, why)

@@ -17,14 +17,14 @@ from collections.abc import Callable
 from pools.conf import Conf
 from pools.core.engine import Engine
 from pools.core.headers import HeaderRules
-from pools.gateway.access_log import AccessLog, Entry
+from pools.gateway.access_log import AccessLog
 from pools.gateway.counters import Counters
 from pools.gateway.dial import Dialler
 from pools.gateway.downstream import Downstream
 from pools.gateway.forwarding import Forwarding
 from pools.gateway.idle import IdleConnections
 from pools.gateway.queues import Queues
-from pools.gateway.requests import Arrival, Request
+from pools.gateway.records import Records
 from pools.gateway.resolver import Resolver
 from pools.gateway.troubles import Troubles
 from pools.wire.ids import make_id
@@ -52,7 +52,7 @@ class Gateway:
         self.conf = conf
         self.loop = loop
         self.counters = counters
-        self.access_log = access_log
+        self.records = Records(counters, access_log)
         self.loaded = loaded
         self.make_id = make_id
         self.draining = False
@@ -147,95 +147,13 @@ class Gateway:
         self._tunnels.discard(forwarding)
         self._forget_address(client)
 
-    def log_exchange(
-        self,
-        request: Request,
-        arrived: Arrival,
-        *,
-        status: int,
-        sent_bytes: int,
-        total_s: float,
-        route: str,
-        pool: str,
-        backend: str,
-        attempts: int,
-        connect_s: float | None,
-        first_byte_s: float | None,
-        why: str,
-    ) -> None:
-        assert self.access_log is not None
-        self.access_log.write(
-            Entry(
-                at=time.time() - total_s,
-                request_id=arrived.origin.request_id,
-                client=arrived.head.client,
-                method=request.method,
-                target=request.target,
-                version=request.version.encode(),
-                host=arrived.host,
-                status=status,
-                received_bytes=request.received_bytes,
-                sent_bytes=sent_bytes,
-                referer=request.fields.get(b"referer", b""),
-                user_agent=request.fields.get(b"user-agent", b""),
-                route=route,
-                pool=pool,
-                backend=backend,
-                attempts=attempts,
-                connect_s=connect_s,
-                first_byte_s=first_byte_s,
-                total_s=total_s,
-                why=why,
-            )
-        )
-
-    def log_refused(
-        self,
-        peer: str,
-        request: Request | None,
-        status: int,
-        *,
-        request_id: bytes,
-        sent_bytes: int,
-        why: str,
-    ) -> None:
-        """What was answered without an exchange; of a request that cannot be read nothing
-        is known."""
-        assert self.access_log is not None
-        fields = request.fields if request is not None else {}
-        self.access_log.write(
-            Entry(
-                at=time.time(),
-                request_id=request_id,
-                client=peer,
-                method=request.method if request is not None else b"",
-                target=request.target if request is not None else b"",
-                version=request.version.encode() if request is not None else b"",
-                host=fields.get(b"host", b""),
-                status=status,
-                received_bytes=request.received_bytes if request is not None else 0,
-                sent_bytes=sent_bytes,
-                referer=fields.get(b"referer", b""),
-                user_agent=fields.get(b"user-agent", b""),
-                route="",
-                pool="",
-                backend="",
-                attempts=0,
-                connect_s=None,
-                first_byte_s=None,
-                total_s=0.0,
-                why=why,
-            )
-        )
-
     # --- within ------------------------------------------------------------------------------
 
     def _make_room(self, newest: Downstream) -> bool:
         """Close a client that is idle, for one that wants something."""
-        for client in self._clients:
-            if client is not newest and client.close_idle():
-                return True
-        return False
+        return any(
+            client is not newest and client.close_idle() for client in tuple(self._clients)
+        )
 
     def _forget_address(self, client: Downstream) -> None:
         left = self._addresses[client.peer] - 1

@@ -54,10 +54,10 @@ class IdleConnections:
     def sweep(self, now: float) -> None:
         """Close what waited for its time."""
         for key, waiting in list(self._idle.items()):
-            # Their times may differ, but not by much: the rest waits for a later sweep.
-            while waiting and waiting[0].idle_until <= now:
-                waiting[0].close()
-                self._pop(waiting, 0)
+            for upstream in [one for one in waiting if one.idle_until <= now]:
+                waiting.remove(upstream)
+                self.count -= 1
+                upstream.close()
             if not waiting:
                 del self._idle[key]
 

@@ -96,19 +96,20 @@ def receive(request: Request, *, peer: str, scheme: str, rules: HeaderRules) -> 
     if request.method == b"CONNECT" or request.method == b"TRACE":
         raise Refused(405, f"{request.method.decode()} is not served")
     if len(fields) != len(request.headers):
-        for name in _ONCE:
-            if name in fields and sum(name == other for other, _ in request.headers) > 1:
-                raise Refused(400, f"{name.decode()} is repeated")
+        names = [name for name, _ in request.headers]
+        for once in _ONCE:
+            if names.count(once) > 1:
+                raise Refused(400, f"{once.decode()} is repeated")
     _measure(request)
+    said = fields.get(b"host")
     try:
         target = parse_target(request.target)
-        host = target.authority
-        if host is None:
-            host = fields.get(b"host")
-        if host is None and request.version == "1.0":
-            host, name = b"", ""
-        else:
-            name = parse_authority(host or b"").host
+        if target.path == b"*" and request.method != b"OPTIONS":
+            raise ValueError("* is a target for OPTIONS alone")
+        if said is None and request.version == "1.1":
+            raise ValueError("there is no Host")
+        host = target.authority or said or b""
+        name = parse_authority(host).host if host or said is not None else ""
     except ValueError as error:
         raise Refused(400, str(error)) from None
     origin = rules.origin(peer=peer, scheme=scheme, host=host, headers=request.headers)

@@ -15,6 +15,7 @@ import ipaddress
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 FRESH_S = 10.0  # HAProxy's `hold valid`
@@ -90,10 +91,8 @@ class Resolver:
                 found: Addresses | OSError = self._look_up(name)
             except OSError as error:
                 found = error
-            try:
+            with suppress(RuntimeError):  # the loop has ended meanwhile
                 self._loop.call_soon_threadsafe(self._end, known, found)
-            except RuntimeError:
-                pass  # the loop has ended meanwhile
 
         threading.Thread(target=work, name=f"resolve {name}", daemon=True).start()
 

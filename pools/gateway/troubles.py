@@ -24,7 +24,7 @@ class Troubles:
         self._since = 0.0
 
     def add(self, where: str, what: str) -> None:
-        """Say it if it is new, else count it. `what` must not name what only one request has."""
+        """Say it if it is new, else count it. `what` names nothing of one request alone."""
         key = (where, what)
         count = self._counts.get(key)
         if count is not None:
