@@ -34,7 +34,7 @@ def strip(value: bytes, names: Collection[bytes]) -> bytes | None:
 
     What stays, stays byte for byte.
     """
-    if not any(name in value for name in names):
+    if not _may_name(value, names):
         return value
     first, *others = _SEPARATOR.split(value)
     pairs = [(b"", first), *zip(others[::2], others[1::2], strict=True)]
@@ -42,6 +42,19 @@ def strip(value: bytes, names: Collection[bytes]) -> bytes | None:
     if len(kept) == len(pairs):
         return value
     return b"".join(kept).lstrip(b";, \t").rstrip() or None
+
+
+def sets(value: bytes, names: Collection[bytes]) -> bool:
+    """Whether a Set-Cookie field's value sets a cookie of these names."""
+    return _may_name(value, names) and name_set(value) in names
+
+
+def _may_name(value: bytes, names: Collection[bytes]) -> bool:
+    """False: none of the names occurs. A substring test, which is quick, goes first."""
+    for name in names:  # noqa: SIM110 - a generator would cost more than the tests
+        if name in value:
+            return True
+    return False
 
 
 def name_of(pair: bytes) -> bytes:

@@ -24,49 +24,29 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pools.core import cookies
+from pools.core import cookies, hops
 from pools.core.compiled import CompiledBackend, CompiledRoute
 from pools.core.document import HostMode
 from pools.core.mending import Mending
+from pools.core.names import (
+    CONNECTION_USUAL,
+    OF_ORIGIN,
+    REQUEST_DROPPED,
+    REQUEST_USUAL,
+    RESPONSE_DROPPED,
+    RESPONSE_LOOKED_AT,
+)
 from pools.core.request import Headers
-from pools.core.target import parse_authority
 
 Pairs = list[tuple[bytes, bytes]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# RFC 9110 §7.6.1, and what older software treats alike. Trailers are dropped, and with
-# them their announcement.
-HOP_BY_HOP = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
-# Host and length are written by the data plane for each attempt. Proxy is no field of
-# HTTP, and CGI makes HTTP_PROXY of it (CVE-2016-5385).
-_REQUEST_DROPPED = HOP_BY_HOP | {
-    b"host",
-    b"content-length",
-    b"expect",
-    b"proxy",
-    b"http2-settings",  # of a switch to h2c (RFC 7540 §3.2.1), which is never forwarded
-}
-# A challenge to authenticate to us is not the backend's to make; wsgiref refuses it.
-_RESPONSE_DROPPED = HOP_BY_HOP | {b"proxy-authenticate", b"proxy-authorization"}
-_OF_ORIGIN = frozenset({b"forwarded", b"x-real-ip", b"x-request-id"})
-_REFERENCES = frozenset({b"location", b"content-location"})
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
-_PORT = {"http": b"80", "https": b"443"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Origin:
-    """Where a request came from.
+    """Where a request came from. Made for each request, and so not frozen (request.py).
 
     `client` is its address, `peer` that of the connection's other end ("": a Unix
     socket). `scheme` and `host` are what the client asked for; `host` is b"" when an
@@ -104,6 +84,9 @@ class HeaderRules:
         self._make_id = make_id
         # Peers are few and parsing an address takes longer than all the rest.
         self.trusts = lru_cache(maxsize=4096)(self._trusts)
+        # Pools and public hosts are few too.
+        self._private_with = lru_cache(maxsize=256)(self._private_and)
+        self._asked_for = lru_cache(maxsize=1024)(hops.asked_for)
 
     def _trusts(self, address: str) -> bool:
         """Whether what the peer at this address says of a request's origin is believed.
@@ -112,7 +95,7 @@ class HeaderRules:
         """
         if not address:
             return True
-        found = _address(address)
+        found = hops.address(address)
         return found is not None and any(found in network for network in self._networks)
 
     def origin(self, *, peer: str, scheme: str, host: bytes, headers: Headers) -> Origin:
@@ -134,15 +117,15 @@ class HeaderRules:
             peer=peer,
             trusted=True,
             scheme=proto.decode() if proto in (b"http", b"https") else scheme,
-            host=_first_host(said.get(b"x-forwarded-host", b"")) or host,
+            host=hops.first_host(said.get(b"x-forwarded-host", b"")) or host,
             request_id=request_id if _REQUEST_ID.fullmatch(request_id) else self._make_id(),
         )
 
     def _client(self, peer: str, headers: Headers) -> str:
-        hops = b",".join(value for name, value in headers if name == b"x-forwarded-for")
+        chain = b",".join(value for name, value in headers if name == b"x-forwarded-for")
         client = peer
-        for hop in reversed(hops.split(b",")):
-            address = _hop_address(hop.strip().decode("latin-1"))
+        for hop in reversed(chain.split(b",")):
+            address = hops.hop_address(hop.strip().decode("latin-1"))
             if address is None:  # what is left of it nobody vouches for
                 break
             client = address
@@ -154,52 +137,55 @@ class HeaderRules:
         self, headers: Headers, *, origin: Origin, route: CompiledRoute, version: bytes = b"1.1"
     ) -> Pairs:
         """The fields for a backend but Host, length and framing; `version` is the client's."""
-        dropped = _REQUEST_DROPPED | connection_options(headers)
         private = self._private
         if route.pool.cookie:
-            private = private | {route.pool.cookie}
-        said: dict[bytes, list[bytes]] = {}
+            private = self._private_with(route.pool.cookie)
+        said: Pairs = []  # by other proxies
+        options: list[bytes] = []
         kept: Pairs = []
-        for name, value in headers:
-            if name in dropped or b"_" in name:
-                continue
-            if name in _OF_ORIGIN or name.startswith(b"x-forwarded-"):
-                if origin.trusted:
-                    said.setdefault(name, []).append(value)
+        for field in headers:
+            name, value = field
+            if name in REQUEST_USUAL:
+                kept.append(field)
             elif name == b"cookie":
-                if (left := cookies.strip(value, private)) is not None:
+                left = cookies.strip(value, private)
+                if left is value:
+                    kept.append(field)
+                elif left is not None:
                     kept.append((name, left))
-            else:
-                kept.append((name, value))
-        kept += self._forwarding(said, origin, route)
+            elif name in REQUEST_DROPPED:
+                if name == b"connection" and value not in CONNECTION_USUAL:
+                    options.append(value)
+            elif name in OF_ORIGIN or name.startswith(b"x-forwarded-"):
+                said.append(field)
+            elif b"_" not in name:
+                kept.append(field)
+        if options:
+            named = _options(options)
+            kept = [field for field in kept if field[0] not in named]
+            said = [field for field in said if field[0] not in named]
+        prefix = b"" if route.rewrite is None else route.prefix[: route.rewrite[0]]
+        peer, scheme, host = origin.peer, origin.scheme, origin.host
+        asked = self._asked_for(scheme, host, prefix)
+        ours: Pairs = []
+        if peer:
+            ours.append((b"x-forwarded-for", peer.encode()))
+        if self._forwarded:
+            ours.append((b"forwarded", hops.forwarded(peer, scheme, host)))
+        if said and origin.trusted:
+            kept += hops.continued(said, ours, asked)
+        else:
+            kept += ours
+            kept += asked
+        kept.append((b"x-request-id", origin.request_id))
         if self._via:
             kept.append((b"via", version + b" " + self._via))
-        return edited(kept, set_=route.request_set, remove=route.request_remove)
+        if route.request_set or route.request_remove:
+            return edited(kept, set_=route.request_set, remove=route.request_remove)
+        return kept
 
-    def _forwarding(
-        self, said: dict[bytes, list[bytes]], origin: Origin, route: CompiledRoute
-    ) -> Pairs:
-        """The fields that say where the request came from, continuing what was `said`."""
-        peer = origin.peer.encode()
-        if peer:
-            said.setdefault(b"x-forwarded-for", []).append(peer)
-        # What was said of these is in the origin, as far as it can be what it says it is.
-        said[b"x-forwarded-proto"] = [origin.scheme.encode()]
-        said.pop(b"x-forwarded-host", None)
-        ports = said.pop(b"x-forwarded-port", ())
-        if host := origin.host:
-            port = host.rpartition(b":")[2]
-            port = port if port.isdigit() else _PORT[origin.scheme]
-            said[b"x-forwarded-host"] = [host]
-            said[b"x-forwarded-port"] = [next((p for p in ports if p.isdigit()), port)]
-        if route.rewrite is not None and (prefix := route.prefix[: route.rewrite[0]]):
-            # Prefixes nest: the outer proxy took its own away first.
-            outer = b"".join(said.get(b"x-forwarded-prefix", ())).rstrip(b"/")
-            said[b"x-forwarded-prefix"] = [outer + prefix]
-        if self._forwarded:
-            said.setdefault(b"forwarded", []).append(_forwarded(origin))
-        said[b"x-request-id"] = [origin.request_id]
-        return [(name, b", ".join(values)) for name, values in said.items()]
+    def _private_and(self, cookie: bytes) -> frozenset[bytes]:
+        return self._private | {cookie}
 
     def hints(self, headers: Headers, route: CompiledRoute) -> Pairs:
         """The fields of a 103 for the client: Link alone.
@@ -223,35 +209,50 @@ class HeaderRules:
         sent_host: bytes,
     ) -> Pairs:
         """The fields for the client; X-Request-ID is added where the backend sent none."""
-        headers = list(headers)
-        dropped = _RESPONSE_DROPPED | connection_options(
-            (name.lower(), value) for name, value in headers
-        )
-        mending = Mending(
-            route=route,
-            backend=backend.spec,
-            sent_host=sent_host,
-            public_scheme=origin.scheme.encode(),
-            public_host=origin.host or sent_host,
-        )
+        options: list[bytes] = []
         kept: Pairs = []
         identified = False
-        for name, value in headers:
+        for field in headers:
+            name, value = field
             lower = name.lower()
-            if lower in dropped:
+            if lower not in RESPONSE_LOOKED_AT:
+                kept.append(field)
+                continue
+            if lower in RESPONSE_DROPPED:
+                if lower == b"connection" and value not in CONNECTION_USUAL:
+                    options.append(value)
                 continue
             if lower == b"set-cookie":
-                if cookies.name_set(value) in self._private:
+                if cookies.sets(value, self._private):
                     continue
-                value = mending.cookie(value)
-            elif lower in _REFERENCES:
-                value = mending.location(value)
+                if route.rewrite is not None:
+                    value = _mending(origin, route, backend, sent_host).cookie(value)
             elif lower == b"x-request-id":
                 identified = True
+            else:
+                value = _mending(origin, route, backend, sent_host).location(value)
             kept.append((name, value))
+        if options:
+            named = _options(options)
+            kept = [field for field in kept if field[0].lower() not in named]
+            identified = identified and b"x-request-id" not in named
         if not identified:
             kept.append((b"X-Request-ID", origin.request_id))
-        return edited(kept, set_=route.response_set, remove=route.response_remove)
+        if route.response_set or route.response_remove:
+            return edited(kept, set_=route.response_set, remove=route.response_remove)
+        return kept
+
+
+def _mending(
+    origin: Origin, route: CompiledRoute, backend: CompiledBackend, sent_host: bytes
+) -> Mending:
+    return Mending(
+        route=route,
+        backend=backend.spec,
+        sent_host=sent_host,
+        public_scheme=origin.scheme.encode(),
+        public_host=origin.host or sent_host,
+    )
 
 
 def upgrade_asked(headers: Headers, route: CompiledRoute) -> bytes | None:
@@ -263,12 +264,11 @@ def upgrade_asked(headers: Headers, route: CompiledRoute) -> bytes | None:
     """
     if b"upgrade" not in connection_options(headers):
         return None
-    allowed: frozenset[bytes] = getattr(route, "upgrades", frozenset())
     for name, value in headers:
         if name == b"upgrade":
             for token in value.split(b","):
                 token = token.strip(b" \t")
-                if (lower := token.lower()) in allowed and lower != b"h2c":
+                if (lower := token.lower()) in route.upgrades and lower != b"h2c":
                     return token
     return None
 
@@ -280,12 +280,11 @@ def block(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 def connection_options(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
     """The names that Connection lists, lower case; names in `headers` are lower case."""
-    return frozenset(
-        option.strip().lower()
-        for name, value in headers
-        if name == b"connection"
-        for option in value.split(b",")
-    )
+    return _options(value for name, value in headers if name == b"connection")
+
+
+def _options(values: Iterable[bytes]) -> frozenset[bytes]:
+    return frozenset(option.strip().lower() for value in values for option in value.split(b","))
 
 
 def edited(headers: Pairs, *, set_: Headers, remove: Container[bytes]) -> Pairs:
@@ -311,40 +310,3 @@ def host_for(route: CompiledRoute, backend: CompiledBackend, host: bytes) -> byt
     if spec.mode is HostMode.PRESERVE and host:
         return host
     return backend.host
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    # A dual-stack listener shows 10.0.0.1 as ::ffff:10.0.0.1.
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-def _first_host(value: bytes) -> bytes:
-    """The first host of X-Forwarded-Host; b"" where it is none."""
-    first = value.partition(b",")[0].strip()
-    try:
-        return parse_authority(first).raw
-    except ValueError:
-        return b""
-
-
-def _hop_address(text: str) -> str | None:
-    """The address of one X-Forwarded-For element; some proxies add the port."""
-    bracketed, _, rest = text.removeprefix("[").partition("]")
-    if text.startswith("[") and (not rest or rest.startswith(":")):
-        text = bracketed
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
-    return None if (address := _address(text)) is None else str(address)
-
-
-def _forwarded(origin: Origin) -> bytes:
-    """One element of Forwarded (RFC 7239 §4, §6)."""
-    node = f'"[{origin.peer}]"' if ":" in origin.peer else origin.peer or "unknown"
-    parts = [f"for={node}", f"proto={origin.scheme}"]
-    if origin.host:
-        parts.insert(1, f'host="{origin.host.decode("latin-1")}"')
-    return ";".join(parts).encode("latin-1")

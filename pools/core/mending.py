@@ -20,9 +20,9 @@ _URL = re.compile(rb"(?:(https?):)?//([^/?#]*)", re.IGNORECASE)
 _DEFAULT_PORT = {b"http": b":80", b"https": b":443"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Mending:
-    """What one exchange's references are mended by.
+    """What one exchange's references are mended by. Not frozen, as request.py says.
 
     `public_scheme` and `public_host` are the client's view; `sent_host` is the Host that
     the backend got.

@@ -17,7 +17,7 @@ from functools import lru_cache
 # and backends have been fooled by both.
 _AUTHORITY = re.compile(rb"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
 _ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
-_ORIGIN = re.compile(rb"/[!\"$-~]*")  # visible ASCII, without "#"
+_ALLOWED = bytes({*range(0x21, 0x7F)} - {ord("#")})  # visible ASCII
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,11 @@ class Authority:
     port: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Target:
-    """`authority` is that of an absolute-form target, else None. `path` is b"*" for
+    """Made for each request, and so not frozen (request.py).
+
+    `authority` is that of an absolute-form target, else None. `path` is b"*" for
     asterisk-form. `query` holds its question mark, or is empty."""
 
     authority: bytes | None
@@ -60,17 +62,17 @@ def parse_authority(value: bytes) -> Authority:
 
 def parse_target(value: bytes) -> Target:
     """The parts of an origin-, absolute- or asterisk-form target; ValueError otherwise."""
-    if value == b"*":
-        return Target(None, value, b"")
     authority = None
     if not value.startswith(b"/"):
+        if value == b"*":
+            return Target(None, value, b"")
         found = _ABSOLUTE.match(value)
         if not found or not found[1]:
             raise ValueError("the request target is neither a path nor an http URL")
         authority, value = found[1], value[found.end() :]
         if not value.startswith(b"/"):
             value = b"/" + value
-    if not _ORIGIN.fullmatch(value):
+    if value.translate(None, _ALLOWED):
         raise ValueError("the request target holds a character that has to be encoded")
     path, mark, query = value.partition(b"?")
     return Target(authority, path, mark + query)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pools.core import names
 from pools.core.headers import (
     HeaderRules,
     block,
@@ -400,3 +401,36 @@ def test_upgrade_is_of_this_hop_or_not_at_all():
 def test_h2c_is_never_asked_for():
     fields = [("connection", "upgrade, http2-settings"), ("upgrade", "h2c")]
     assert upgrading(*fields, allowed=[b"h2c"]) is None
+
+
+def test_what_needs_no_closer_look_is_looked_at_nowhere():
+    looked_at = names.REQUEST_DROPPED | names.OF_ORIGIN | {b"cookie"}
+    assert not names.REQUEST_USUAL & looked_at
+    assert not any(b"_" in name for name in names.REQUEST_USUAL)
+    assert not any(name.startswith(b"x-forwarded-") for name in names.REQUEST_USUAL)
+
+
+def test_usual_values_of_connection_name_only_what_is_dropped_anyway():
+    named = connection_options((b"connection", value) for value in names.CONNECTION_USUAL)
+    assert named <= names.HOP_BY_HOP
+
+
+def test_connection_can_name_a_usual_field_and_a_trusted_peers():
+    headers = [
+        (b"accept", b"*/*"),
+        (b"x-forwarded-for", b"192.0.2.1"),
+        (b"connection", b"accept, X-Forwarded-For"),
+    ]
+    found = dict(sent(headers, peer=PROXY))
+    assert b"accept" not in found
+    assert found[b"x-forwarded-for"] == PROXY.encode()
+
+
+def test_connection_of_an_answer_can_name_its_request_id():
+    headers = [(b"X-Request-ID", b"own"), (b"Connection", b"x-request-id")]
+    assert received(headers) == [(b"X-Request-ID", b"id-1")]
+
+
+def test_a_prefix_told_by_a_trusted_peer_stays_where_there_is_none_of_ours():
+    headers = [(b"x-forwarded-prefix", b"/outer/")]
+    assert dict(sent(headers, peer=PROXY))[b"x-forwarded-prefix"] == b"/outer/"

@@ -1,0 +1,56 @@
+"""Names of header fields, sorted by what becomes of the fields. All lower case."""
+
+from __future__ import annotations
+
+# RFC 9110 §7.6.1, and what older software treats alike. Trailers are dropped, and with
+# them their announcement.
+HOP_BY_HOP = frozenset(
+    {
+        b"close",  # reserved, as Connection could not but name it (RFC 9110 §18.4)
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+# Host and length are written by the data plane for each attempt. Proxy is no field of
+# HTTP, and CGI makes HTTP_PROXY of it (CVE-2016-5385).
+REQUEST_DROPPED = HOP_BY_HOP | {
+    b"host",
+    b"content-length",
+    b"expect",
+    b"proxy",
+    b"http2-settings",  # of a switch to h2c (RFC 7540 §3.2.1), which is never forwarded
+}
+# The usual fields that pass as they are, so that most need no closer look.
+REQUEST_USUAL = frozenset(
+    {
+        *(b"accept", b"accept-charset", b"accept-encoding", b"accept-language"),
+        *(b"access-control-request-headers", b"access-control-request-method"),
+        *(b"authorization", b"cache-control", b"content-encoding", b"content-type", b"dnt"),
+        *(b"early-data", b"from", b"if-match", b"if-modified-since", b"if-none-match"),
+        *(b"if-range", b"if-unmodified-since", b"max-forwards", b"origin", b"pragma"),
+        *(b"priority", b"purpose", b"range", b"referer", b"save-data", b"sec-ch-ua"),
+        *(b"sec-ch-ua-mobile", b"sec-ch-ua-platform", b"sec-fetch-dest", b"sec-fetch-mode"),
+        *(b"sec-fetch-site", b"sec-fetch-user", b"sec-gpc", b"sec-websocket-extensions"),
+        *(b"sec-websocket-key", b"sec-websocket-protocol", b"sec-websocket-version"),
+        *(b"traceparent", b"tracestate", b"upgrade-insecure-requests", b"user-agent"),
+        *(b"x-csrf-token", b"x-csrftoken", b"x-requested-with"),
+    }
+)
+# Values of Connection that name no other field.
+CONNECTION_USUAL = frozenset(
+    {b"close", b"keep-alive", b"upgrade", b"Close", b"Keep-Alive", b"Upgrade"}
+)
+# A challenge to authenticate to us is not the backend's to make; wsgiref refuses it.
+RESPONSE_DROPPED = HOP_BY_HOP | {b"proxy-authenticate", b"proxy-authorization"}
+OF_ORIGIN = frozenset({b"forwarded", b"x-real-ip", b"x-request-id"})
+RESPONSE_LOOKED_AT = RESPONSE_DROPPED | {
+    b"set-cookie",
+    b"location",
+    b"content-location",
+    b"x-request-id",
+}
