@@ -19,7 +19,7 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,6 +34,11 @@ RESULTS = ROOT / "bench" / "results" / "gateway.md"
 FRESH_ROUNDS = 3
 WARM_S = 1.0
 FILES = HELD + 5_000
+
+
+class Wrong(Exception):
+    """An option that cannot be meant. Not a ValueError, of which argparse would say how the
+    program is used."""
 
 
 def run(
@@ -104,35 +109,61 @@ def printed(results: Results) -> str:
     return "\n\n".join([*tables, targets.table(results)])
 
 
-def _names(known: Sequence[str], text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")] if text else list(known)
-    for name in names:
-        if name not in known:
-            raise Failed(f"{name!r} is none of {', '.join(known)}")
-    return names
+def _names(option: str, known: Sequence[str]) -> Callable[[str], list[str]]:
+    """What reads a list of some of them."""
+
+    def read(text: str) -> list[str]:
+        names = [name.strip() for name in text.split(",")]
+        for name in names:
+            if name not in known:
+                raise Wrong(f"{option}: {name!r} is none of {', '.join(known)}")
+        return names
+
+    return read
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise Wrong(f"--rounds and --seconds are numbers of 1 or more, and not {text!r}")
+    return int(text)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=_positive, default=5)
+    parser.add_argument("--seconds", type=_positive, default=3, help="of each round")
+    for option, known in (("--peers", list(peers.PEERS)), ("--scenarios", list(SCENARIOS))):
+        parser.add_argument(
+            option, type=_names(option, known), default=known, help=f"of {','.join(known)}"
+        )
+    parser.add_argument("--json", action="store_true", help="print the rounds as JSON")
+    parser.add_argument("--write", action="store_true", help=f"keep it in {RESULTS.name}")
+    try:
+        return parser.parse_args()
+    except Wrong as error:
+        parser.exit(2, f"{error}\n")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3, help="of each round")
-    parser.add_argument("--peers", default="", help=f"of {','.join(peers.PEERS)}")
-    parser.add_argument("--scenarios", default="", help=f"of {','.join(SCENARIOS)}")
-    parser.add_argument("--json", action="store_true", help="print the rounds as JSON")
-    parser.add_argument("--write", action="store_true", help=f"keep it in {RESULTS.name}")
-    options = parser.parse_args()
-    wanted = _names(list(peers.PEERS), options.peers)
-    names = _names(list(SCENARIOS), options.scenarios)
-    if options.rounds < 1 or options.seconds < 1:
-        raise Failed("--rounds and --seconds are 1 or more")
-    for program in ("wrk", "taskset", "nginx", *(["haproxy"] if "haproxy" in wanted else [])):
+    options = _options()
+    haproxy = ["haproxy"] if "haproxy" in options.peers else []
+    for program in ("wrk", "taskset", "nginx", *haproxy):
         if not shutil.which(program):
             raise Failed(f"{program} is needed for this benchmark: install it")
     if not (find_spec("flask") and find_spec("aiohttp")):
         raise Failed("flask and aiohttp are needed: pip install -r requirements-bench.txt")
     raise_file_limit(FILES)
     at = cores()
-    results = run(names, wanted, at, rounds=options.rounds, seconds=options.seconds)
+    try:
+        results = run(
+            options.scenarios,
+            options.peers,
+            at,
+            rounds=options.rounds,
+            seconds=options.seconds,
+        )
+    except KeyboardInterrupt:
+        raise Failed("stopped") from None
     print(json.dumps(results, indent=2) if options.json else printed(results))
     if options.write:
         RESULTS.parent.mkdir(exist_ok=True)

@@ -36,9 +36,11 @@ NATIVE = {
 PYTHON = re.compile(r"(.+) \((.+\.py):(\d+)\)")
 
 
-def place(stack: str) -> tuple[str, str, str]:
-    """Where a sample belongs: place, function, line."""
+def place(stack: str) -> tuple[str, str, str] | None:
+    """Where a sample belongs: place, function, line. None: in a thread that waits."""
     frames = stack.split(";")
+    if any(frame.startswith("Condition.wait (") for frame in frames):
+        return None
     if (leaf := frames[-1]).endswith("(libc.so.6)") and (found := SYSTEM.match(leaf)):
         return "system calls", found[0], found[0]
     for frame in reversed(frames):
@@ -103,7 +105,8 @@ def main() -> None:
         parts: Counter[str] = Counter()
         for text in kept.read_text().splitlines():
             stack, _, count = text.rpartition(" ")
-            found = place(stack)
+            if (found := place(stack)) is None:
+                continue
             places[found[0]] += int(count)
             parts[found[2 if options.lines else 1]] += int(count)
     print(f"\n{shares(places)}\n\n{shares(parts)}")

@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0
 STOP_S = 15.0
+FILES = 65_536
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -62,11 +63,12 @@ def free_port() -> int:
 
 
 def raise_file_limit(least: int) -> None:
-    """For what is started from here on too."""
+    """As far as is allowed and of use, for what is started from here on too."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < least:
         raise Failed(f"{least} open files are needed, {hard} allowed: raise `ulimit -Hn`")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, least), hard))
+    most = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 @contextmanager

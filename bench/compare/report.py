@@ -39,6 +39,7 @@ COLUMNS = {
     "late_p99_ms": Column(head="sent late, p99 ms", digits=2),
     "cpu_s": Column(head="CPU s/1,000", digits=4, ratio=True),
     "cpu_gb_s": Column(head="CPU s/GB", digits=2, ratio=True),
+    "last_kib_each": Column(head="RSS KiB each of the last half", digits=1, ratio=True),
     "rss_kib_each": Column(head="RSS KiB each", digits=1),
     "pss_kib_each": Column(head="PSS KiB each", digits=1),
     "rss_mib": Column(head="RSS MiB", digits=0),
