@@ -35,6 +35,10 @@ class Kind(StrEnum):
     STATUS = "status"
 
 
+# How an operator says where.
+OPTION = {Kind.HTTP: "--bind", Kind.HTTPS: "--tls-bind", Kind.STATUS: "--status-bind"}
+
+
 @dataclass(slots=True)
 class Listener:
     """A listening socket that processes share. `path` is the file to remove at the end, ""
@@ -65,8 +69,9 @@ def where(sock: socket.socket) -> str:
     return UNIX + os.fsdecode(name)
 
 
-def listen(bind: str, *, kind: Kind = Kind.HTTP, option: str = "--bind") -> Listener:
-    """The listening socket of one address; port 0: a free one. Raises Refused.
+def listen(bind: str, *, kind: Kind = Kind.HTTP, option: str = "") -> Listener:
+    """The listening socket of one address; port 0: a free one. Raises Refused, which names
+    the option, the kind's own if it is not given.
 
     The sockets are inherited by programs that this process becomes.
     """
@@ -80,7 +85,9 @@ def listen(bind: str, *, kind: Kind = Kind.HTTP, option: str = "--bind") -> List
         listener.sock.setblocking(False)
         listener.sock.set_inheritable(True)
         return listener
-    raise Refused(f"cannot listen on {bind} ({reason}): give another with {option}")
+    raise Refused(
+        f"cannot listen on {bind} ({reason}): give another with {option or OPTION[kind]}"
+    )
 
 
 def adopt(binds: Sequence[tuple[str, Kind]], fds: Sequence[int]) -> list[Listener]:
