@@ -125,4 +125,4 @@ class Engine:
         if pool is None:
             # A swap took the pool away since `match`: serve this one as if it had not.
             pool = PoolState(route.pool, self._verdicts, now=self.clock())
-        return Exchange(pool, route, head, clock=self.clock, random=self.random)
+        return Exchange(pool, route, head, self.clock, self.random)

@@ -29,9 +29,12 @@ from pools.core.runtime import BackendState, PoolState
 _BAD_STATUS = {502: RetryOn.HTTP_502, 503: RetryOn.HTTP_503, 504: RetryOn.HTTP_504}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt:
-    """A backend to send the request to. `fresh`: not on a kept-alive connection."""
+    """A backend to send the request to. `fresh`: not on a kept-alive connection.
+
+    Made for each request, and so not frozen (request.py).
+    """
 
     backend: CompiledBackend
     fresh: bool
@@ -67,7 +70,6 @@ class Exchange:
         pool: PoolState,
         route: CompiledRoute,
         head: RequestHead,
-        *,
         clock: Callable[[], float],
         random: Random,
     ) -> None:
@@ -108,12 +110,13 @@ class Exchange:
             raise RuntimeError("the exchange is closed")
         if self._free and self._attempt:
             self._free = False
-            self._attempt = Attempt(self._attempt.backend, fresh=True)
+            self._attempt = Attempt(self._attempt.backend, True)
             return self._attempt
         pool = self._pool
         now = self._clock()
         with pool.lock:
-            self._release()
+            if self._lease is not None:
+                self._release()
             state = pool.select(self.head, self._tried, now=now, random=self._random)
             if state is None:
                 raise NoBackendAvailable(pool.pool.name, full=pool.full(self._tried))
@@ -122,7 +125,7 @@ class Exchange:
             self._lease = state
         self.attempts += 1
         self._tried += (state.key,)
-        self._attempt = attempt = Attempt(state.backend, fresh=False)
+        self._attempt = attempt = Attempt(state.backend, False)
         return attempt
 
     def fail(self, failure: Failure) -> bool:
@@ -176,7 +179,8 @@ class Exchange:
                 if self._well and self._lease is not None:
                     self._lease.passive.failures = 0
                 self._release()
-                self._end_retry()
+                if self._retrying:
+                    self._end_retry()
 
     def sticky_cookie(self, *, https: bool) -> bytes | None:
         """The Set-Cookie value that keeps the client on its backend.
@@ -256,6 +260,6 @@ class Exchange:
             self._lease = None
 
     def _end_retry(self) -> None:
-        if self._retrying:
-            self._pool.budget.give_back()
-            self._retrying = False
+        """Give back the part of the retry budget. Its caller holds the pool's lock."""
+        self._pool.budget.give_back()
+        self._retrying = False

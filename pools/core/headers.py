@@ -41,10 +41,12 @@ from pools.core.request import Headers
 Pairs = list[tuple[bytes, bytes]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+# Members of an enumeration cost as much to look up as the rest of `host_for`.
+_PRESERVE, _FIXED = HostMode.PRESERVE, HostMode.FIXED
 _REQUEST_ID = re.compile(rb"[!-~]{1,128}")
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Origin:
     """Where a request came from. Made for each request, and so not frozen (request.py).
 
@@ -101,14 +103,7 @@ class HeaderRules:
     def origin(self, *, peer: str, scheme: str, host: bytes, headers: Headers) -> Origin:
         """Where a request came from, by its connection and by what trusted peers say."""
         if not self.trusts(peer):
-            return Origin(
-                client=peer,
-                peer=peer,
-                trusted=False,
-                scheme=scheme,
-                host=host,
-                request_id=self._make_id(),
-            )
+            return Origin(peer, peer, False, scheme, host, self._make_id())
         said = dict(reversed(headers))  # the first of repeated fields
         proto = said.get(b"x-forwarded-proto", b"").partition(b",")[0].strip().lower()
         request_id = said.get(b"x-request-id", b"")
@@ -305,8 +300,7 @@ def edited(headers: Pairs, *, set_: Headers, remove: Container[bytes]) -> Pairs:
 def host_for(route: CompiledRoute, backend: CompiledBackend, host: bytes) -> bytes:
     """The Host that a backend gets; `host` is the request's, b"" when it had none."""
     spec = route.pool.spec.host
-    if spec.mode is HostMode.FIXED:
-        return spec.value.encode()
-    if spec.mode is HostMode.PRESERVE and host:
-        return host
-    return backend.host
+    mode = spec.mode
+    if mode is _PRESERVE:
+        return host or backend.host
+    return spec.value.encode() if mode is _FIXED else backend.host

@@ -14,7 +14,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pools.core.compiled import CompiledRoute
@@ -45,17 +45,34 @@ class Explanation:
 class _Node:
     """The routes whose prefix ends here, most specific first, and the segments below."""
 
-    __slots__ = ("children", "routes")
+    __slots__ = ("children", "parent", "routes")
 
-    def __init__(self) -> None:
+    def __init__(self, parent: _Node | None = None) -> None:
+        self.parent = parent
         self.children: dict[bytes, _Node] = {}
         self.routes: tuple[CompiledRoute, ...] = ()
 
     def add(self, segments: Iterable[bytes], route: CompiledRoute) -> None:
         node = self
         for segment in segments:
-            node = node.children.setdefault(segment, _Node())
+            node = node.children.setdefault(segment, _Node(node))
         node.routes = tuple(sorted((*node.routes, route), key=_within_prefix))
+
+    def deepest(self, segments: list[bytes], head: RequestHead) -> CompiledRoute | None:
+        """The first route that holds, from the longest prefix up."""
+        node = self
+        for segment in segments:
+            child = node.children.get(segment)
+            if child is None:
+                break
+            node = child
+        up: _Node | None = node
+        while up is not None:
+            for route in up.routes:
+                if not (route.conditions or route.methods) or route.holds(head):
+                    return route
+            up = up.parent
+        return None
 
 
 class RouteTable:
@@ -90,25 +107,18 @@ class RouteTable:
         segments = head.path.split(b"/", self._depth + 1)
         # A path that does not begin with "/" ("*" of OPTIONS) is below the root alone.
         below = segments[1:] if not segments[0] else []
-        for root in self._roots(head.host):
-            found = _deepest(root, below, head)
-            if found is not None:
-                return found
-        return None
-
-    def _roots(self, host: str) -> Iterator[_Node]:
-        """The tries of the host, most specific first."""
-        exact = self._exact.get(host)
-        if exact is not None:
-            yield exact
+        host = head.host
+        root = self._exact.get(host)
+        if root is not None and (found := root.deepest(below, head)) is not None:
+            return found
         if self._wildcard and len(host) <= MAX_HOST:
             dot = host.find(".")
             while dot >= 0:
-                wildcard = self._wildcard.get(host[dot + 1 :])
-                if wildcard is not None:
-                    yield wildcard
+                root = self._wildcard.get(host[dot + 1 :])
+                if root is not None and (found := root.deepest(below, head)) is not None:
+                    return found
                 dot = host.find(".", dot + 1)
-        yield self._any
+        return self._any.deepest(below, head)
 
     def explain(self, head: RequestHead) -> Explanation:
         """What `match` does with the request and why; its cost grows with the routes."""
@@ -128,23 +138,6 @@ def _segments(prefix: bytes) -> list[bytes]:
 
 def _within_prefix(route: CompiledRoute) -> tuple[int, str]:
     return -route.specificity, route.name
-
-
-def _deepest(root: _Node, segments: list[bytes], head: RequestHead) -> CompiledRoute | None:
-    """The first route that holds, from the longest prefix up."""
-    node = root
-    path = [node]
-    for segment in segments:
-        child = node.children.get(segment)
-        if child is None:
-            break
-        node = child
-        path.append(node)
-    for node in reversed(path):
-        for route in node.routes:
-            if route.holds(head):
-                return route
-    return None
 
 
 # --- Explaining: by the rules as they read, not by the trie ------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from binascii import hexlify
 from random import Random
 
 # Not secret, so that they need not cost a call of the system each.
@@ -12,4 +13,4 @@ os.register_at_fork(after_in_child=_random.seed)
 
 
 def make_id() -> bytes:
-    return b"%032x" % _random.getrandbits(128)
+    return hexlify(_random.getrandbits(128).to_bytes(16, "big"))

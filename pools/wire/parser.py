@@ -23,6 +23,7 @@ MAX_HEAD_BYTES = 65_536
 
 _USUAL_REASONS = frozenset(status.phrase.encode() for status in HTTPStatus)
 _REASON = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_FRAMING = frozenset({b"connection", b"content-length", b"transfer-encoding"})
 _BODILESS = frozenset({204, 304})
 _OPEN = float("inf")  # a body that ends with its connection
 
@@ -232,11 +233,13 @@ class ResponseParser:
         options = b""  # of Connection
         for name, value in self._headers:
             lower = name.lower()
+            if lower not in _FRAMING:
+                continue
             if lower == b"content-length":
                 length = int(value)  # llhttp took it
             elif lower == b"connection":
                 options += value.lower() + b","
-            elif lower == b"transfer-encoding":
+            else:
                 if chunked or value.lower() != b"chunked" or version == "1.0":
                     self._problem = "has a transfer coding other than chunked"
                     return
