@@ -6,9 +6,11 @@ All of it is written by others, so that what cannot be what it says it is reads 
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 from pools.core.target import parse_authority
 
+_MAX_HOP = 64  # of an element: an IPv6 address with its scope, brackets and port
 _PORT = {"http": b"80", "https": b"443"}
 
 Pairs = list[tuple[bytes, bytes]]
@@ -36,6 +38,12 @@ def first_host(value: bytes) -> bytes:
 
 def hop_address(text: str) -> str | None:
     """The address of one X-Forwarded-For element; some proxies add the port."""
+    return _hop_address(text) if len(text) <= _MAX_HOP else None
+
+
+# Clients come back, and parsing an address takes longer than all else about a hop.
+@lru_cache(maxsize=4096)
+def _hop_address(text: str) -> str | None:
     bracketed, _, rest = text.removeprefix("[").partition("]")
     if text.startswith("[") and (not rest or rest.startswith(":")):
         text = bracketed

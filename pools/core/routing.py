@@ -20,10 +20,7 @@ from dataclasses import dataclass
 from pools.core.compiled import CompiledRoute
 from pools.core.document import Match
 from pools.core.request import RequestHead
-
-# Longer names do not exist (RFC 1035 §2.3.4), so no wildcard takes them; without the
-# bound a Host of thousands of dots would cost its square.
-MAX_HOST = 255
+from pools.core.target import MAX_HOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +108,7 @@ class RouteTable:
         root = self._exact.get(host)
         if root is not None and (found := root.deepest(below, head)) is not None:
             return found
+        # A longer name does not exist, and one of thousands of dots would cost their square.
         if self._wildcard and len(host) <= MAX_HOST:
             dot = host.find(".")
             while dot >= 0:

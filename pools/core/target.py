@@ -20,6 +20,10 @@ _ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 _ALLOWED = bytes({*range(0x21, 0x7F)} - {ord("#")})  # visible ASCII
 
 
+# RFC 1035 §2.3.4. It bounds what is kept by host, too.
+MAX_HOST = 255
+
+
 @dataclass(frozen=True, slots=True)
 class Authority:
     """`host` as routes compare it (RequestHead.host); `port` None: not given."""
@@ -57,6 +61,8 @@ def parse_authority(value: bytes) -> Authority:
         name = name.removesuffix(".")
         if not name:
             raise ValueError("the Host is empty")
+        if len(name) > MAX_HOST:
+            raise ValueError("the Host is longer than any name")
     return Authority(value, name, port)
 
 

@@ -74,12 +74,13 @@ class ResponseParser:
     )
 
     def __init__(self, method: bytes) -> None:
-        self.reusable = self._ended = False
+        self._parser = httptools.HttpResponseParser(self)
+        self.reusable = self._ended = self._begun = False
         self.begin(method)
 
     def begin(self, method: bytes, upgrade: bytes | None = None) -> None:
         """Makes it ready for the answer to a request, which asked to switch to `upgrade`."""
-        if not (self._ended and self.reusable):
+        if self._begun and not (self._ended and self.reusable):
             self._parser = httptools.HttpResponseParser(self)
         self.head: Head | None = None
         self.interim: list[Head] = []
@@ -91,7 +92,7 @@ class ResponseParser:
         self._upgrade = upgrade
         self._body: list[bytes] = []
         self._problem = ""
-        self._begun = False
+        self._begun = False  # bytes of the answer came
         self._version = ""  # of the head under way, where that is known
         self._bodiless_bytes = 0
         self._length: float = 0  # of the body; of one in chunks, 0

@@ -91,6 +91,7 @@ def test_peers_are_trusted_by_network(address, trusted):
         (b"[2001:db8::1]x", PROXY),
         (b"2001:db8::1", "2001:db8::1"),
         (b"\xff", PROXY),
+        (b"fe80::1%" + b"a" * 60, PROXY),
     ],
 )
 def test_client_is_the_rightmost_untrusted_address(said, client):

@@ -15,6 +15,7 @@ from pools.core.target import Target, parse_authority, parse_target
         (b"under_score.test", "under_score.test", None),
         (b"10.0.0.1:80", "10.0.0.1", 80),
         (b"[2001:DB8:0::1]:80", "[2001:db8::1]", 80),
+        (b"a" * 255 + b".:80", "a" * 255, 80),
     ],
 )
 def test_host_is_as_routes_write_it(value, host, port):
@@ -25,7 +26,7 @@ def test_host_is_as_routes_write_it(value, host, port):
 @pytest.mark.parametrize(
     "value",
     [b"", b".", b"a b", b"a,b", b"a/b", b"u@a", b"a:x", b"a:65536", b"a:123456", b"[::g]",
-     b"[::1", b"::1", b"a%2eb", b"\xe9.test", b"a\tb"],
+     b"[::1", b"::1", b"a%2eb", b"\xe9.test", b"a\tb", b"a." * 128 + b"b"],
 )  # fmt: skip
 def test_what_is_no_host_is_refused(value):
     with pytest.raises(ValueError, match=r"."):
