@@ -23,6 +23,7 @@ import httptools
 from pools.core.headers import Pairs
 from pools.gateway import answers
 from pools.gateway.forwarding import MOST_BUFFERED, Forwarding
+from pools.gateway.progress import untaken_bytes
 from pools.gateway.requests import Arrival, Request, receive
 from pools.wire.errors import Refused
 
@@ -360,8 +361,9 @@ class Downstream(asyncio.Protocol):
         self._transport.write(data)
 
     @property
-    def unsent_bytes(self) -> int:
-        return self._transport.get_write_buffer_size()
+    def untaken_bytes(self) -> int:
+        """What the client has not taken yet."""
+        return untaken_bytes(self._transport)
 
     def _leave(self) -> None:
         """The last answer is written: close, and gently where the client still sends."""
@@ -427,7 +429,7 @@ class Downstream(asyncio.Protocol):
         elif self._target or self._headers:
             self._refusal = Refused(408, "the header did not come in time")
             self._pump()
-        elif self.unsent_bytes:
+        elif self._transport.get_write_buffer_size():
             self._transport.abort()
         else:
             self._leaving = True

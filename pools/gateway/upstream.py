@@ -102,6 +102,13 @@ class Upstream(asyncio.Protocol):
         poll.register(sock.fileno(), select.POLLIN | _PEER_CLOSED)
         return not poll.poll(0)
 
+    def says_something(self) -> bool:
+        """Whether `data_received` or an end is about to come. With TLS nobody can tell: what
+        has arrived may be TLS's own."""
+        if self._transport.get_extra_info("sslcontext") is not None:
+            return False
+        return not self.is_quiet()
+
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
