@@ -2,6 +2,7 @@
 
 Rules:
 - Counters are plain integers of one process and one thread, the loop's: to count is to add.
+  Other threads may ask for them, and get some that are a request apart.
 - They only grow, from the start of the worker; `forget` alone drops any, so that names that
   come and go do not fill the memory.
 - Times go into buckets, four an octave from 61 µs to 2.3 h: no quantile is wrong by more
@@ -10,9 +11,9 @@ Rules:
 
 from __future__ import annotations
 
-from bisect import bisect
+from bisect import bisect, bisect_left
 from collections.abc import Collection, Iterable, Mapping
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from typing import Any, TypeVar
 
 # The upper ends of the buckets, in seconds; the last bucket has none.
@@ -112,8 +113,9 @@ class Counters:
     def plain(self) -> dict[str, Any]:
         """For JSON, and for `merge`."""
         told: dict[str, Any] = {name: getattr(self, name) for name in _OWN}
-        told["routes"] = {name: traffic.plain() for name, traffic in self.routes.items()}
-        told["backends"] = {key: traffic.plain() for key, traffic in self.backends.items()}
+        for kind, all_of_it in (("routes", self.routes), ("backends", self.backends)):
+            # A copy, as another thread may be asking.
+            told[kind] = {name: traffic.plain() for name, traffic in tuple(all_of_it.items())}
         return told
 
     def forget(self, keep_routes: Collection[str], keep_backends: Collection[str]) -> None:
@@ -144,20 +146,16 @@ def quantiles_ms(latency: Iterable[int]) -> dict[str, float | None]:
     Each lies within its bucket as if the bucket's times were spread evenly.
     """
     counts = list(latency)
-    total = sum(counts)
-    told: dict[str, float | None] = {}
-    for name, quantile in QUANTILES.items():
-        rank = quantile * total
-        below = 0
-        told[name] = None
-        for index, count in enumerate(counts):
-            if count and below + count >= rank:
-                start = BOUNDS_S[index - 1] if index else 0.0
-                end = BOUNDS_S[min(index, len(BOUNDS_S) - 1)]
-                share = (rank - below) / count
-                told[name] = round((start + (end - start) * share) * 1000, 3)
-                break
-            below += count
+    sums = list(accumulate(counts))
+    told: dict[str, float | None] = dict.fromkeys(QUANTILES)
+    if sums and sums[-1]:
+        for name, quantile in QUANTILES.items():
+            rank = quantile * sums[-1]
+            index = bisect_left(sums, rank)
+            start = BOUNDS_S[index - 1] if index else 0.0
+            end = BOUNDS_S[min(index, len(BOUNDS_S) - 1)]
+            share = 1 - (sums[index] - rank) / counts[index]
+            told[name] = round((start + (end - start) * share) * 1000, 3)
     return told
 
 

@@ -81,10 +81,12 @@ class LineWriter:
 
     def close(self) -> None:
         """Write what was taken, within CLOSE_S."""
+        if self._thread is None:
+            self._close(self._fd)
+            return
         with self._changed:
             self._ending = True
         self._wake()
-        assert self._thread is not None
         self._thread.join(CLOSE_S)
 
     def _wake(self) -> None:
