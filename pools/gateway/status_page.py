@@ -14,6 +14,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import cast
 
 import httptools
 
@@ -84,12 +85,11 @@ class StatusPage(asyncio.Protocol):
         self._answered = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._open_ones.add(self)
-        self._timer = self._loop.call_later(OPEN_S, transport.abort)
+        self._timer = self._loop.call_later(OPEN_S, self.abort)
         if len(self._open_ones) > MOST_CONNECTIONS:
-            transport.abort()
+            self.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._open_ones.discard(self)
