@@ -35,6 +35,7 @@ from pools.core.names import (
     REQUEST_USUAL,
     RESPONSE_DROPPED,
     RESPONSE_LOOKED_AT,
+    TOLD_ONCE,
 )
 from pools.core.request import Headers
 
@@ -104,11 +105,17 @@ class HeaderRules:
         """Where a request came from, by its connection and by what trusted peers say."""
         if not self.trusts(peer):
             return Origin(peer, peer, False, scheme, host, self._make_id())
-        said = dict(reversed(headers))  # the first of repeated fields
+        said: dict[bytes, bytes] = {}
+        chain: list[bytes] = []
+        for name, value in headers:
+            if name == b"x-forwarded-for":
+                chain.append(value)
+            elif name in TOLD_ONCE:
+                said.setdefault(name, value)
         proto = said.get(b"x-forwarded-proto", b"").partition(b",")[0].strip().lower()
         request_id = said.get(b"x-request-id", b"")
         return Origin(
-            client=self._client(peer, headers),
+            client=self._client(peer, b",".join(chain)),
             peer=peer,
             trusted=True,
             scheme=proto.decode() if proto in (b"http", b"https") else scheme,
@@ -116,8 +123,7 @@ class HeaderRules:
             request_id=request_id if _REQUEST_ID.fullmatch(request_id) else self._make_id(),
         )
 
-    def _client(self, peer: str, headers: Headers) -> str:
-        chain = b",".join(value for name, value in headers if name == b"x-forwarded-for")
+    def _client(self, peer: str, chain: bytes) -> str:
         client = peer
         for hop in reversed(chain.split(b",")):
             address = hops.hop_address(hop.strip().decode("latin-1"))

@@ -25,6 +25,8 @@ REQUEST_DROPPED = HOP_BY_HOP | {
     b"proxy",
     b"http2-settings",  # of a switch to h2c (RFC 7540 §3.2.1), which is never forwarded
 }
+# What a trusted peer says of a request, of which the first counts.
+TOLD_ONCE = frozenset({b"x-forwarded-proto", b"x-forwarded-host", b"x-request-id"})
 # The usual fields that pass as they are, so that most need no closer look.
 REQUEST_USUAL = frozenset(
     {
