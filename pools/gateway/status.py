@@ -139,7 +139,6 @@ class Status:
     def _gauges(self) -> dict[str, Any]:
         """What only the loop's thread can tell."""
         gateway = self._gateway
-        log = gateway.access_log
         return {
             "pid": self._pid,
             "uptime_s": round(time.monotonic() - self._begun, 1),
@@ -147,7 +146,6 @@ class Status:
             "loaded": gateway.loaded(),
             "draining": gateway.draining,
             **{name: getattr(gateway, name) for name in GAUGES},
-            "log_lines_dropped": log.dropped if log else 0,
         }
 
     def _figures(self, gauges: dict[str, Any]) -> dict[str, Any]:
