@@ -20,7 +20,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pools.gateway.figures import GAUGES, Whole, backends
 from pools.gateway.gateway import Gateway
@@ -51,6 +51,7 @@ class Status:
         self._own = folder / f"{self._pid}{SUFFIX}"
         self._servers: list[asyncio.AbstractServer] = []
         self._open_ones: set[StatusPage] = set()
+        self.telling: set[_Telling] = set()  # other workers
         self._collecting: asyncio.Task[bytes] | None = None
 
     async def start(self, sock: socket.socket | None) -> None:
@@ -80,6 +81,8 @@ class Status:
             server.close()
         for page in tuple(self._open_ones):
             page.abort()
+        for telling in tuple(self.telling):
+            telling.abort()
         if self._collecting:
             self._collecting.cancel()
         with suppress(OSError):
@@ -102,7 +105,7 @@ class Status:
 
     async def _readiness(self) -> Page:
         """Of the gateway: while this worker drains, another may be ready."""
-        own = self._gauges()
+        own = self.gauges()
         ready = own if _ready(own) else None
         if ready is None:
             answers = await self._ask_others(_read_gauges)
@@ -117,7 +120,7 @@ class Status:
         self._collecting = None
 
     async def _collect(self) -> bytes:
-        gauges = self._gauges()
+        gauges = self.gauges()
         others = await self._ask_others(_read_all)
         return await asyncio.to_thread(self._put_together, gauges, others)
 
@@ -125,7 +128,7 @@ class Status:
         self, gauges: dict[str, Any], others: Iterable[tuple[int, bytes]]
     ) -> bytes:
         whole = Whole()
-        whole.add(self._figures(gauges))
+        whole.add(self.figures(gauges))
         for pid, answer in others:
             figures = _parsed(answer.partition(b"\n")[2])
             try:
@@ -136,8 +139,8 @@ class Status:
 
     # --- this worker -----------------------------------------------------------------------
 
-    def _gauges(self) -> dict[str, Any]:
-        """What only the loop's thread can tell."""
+    def gauges(self) -> dict[str, Any]:
+        """What the loop's thread alone can tell."""
         gateway = self._gateway
         return {
             "pid": self._pid,
@@ -148,7 +151,7 @@ class Status:
             **{name: getattr(gateway, name) for name in GAUGES},
         }
 
-    def _figures(self, gauges: dict[str, Any]) -> dict[str, Any]:
+    def figures(self, gauges: dict[str, Any]) -> dict[str, Any]:
         return {
             "worker": gauges,
             "counters": self._gateway.counters.plain(),
@@ -165,18 +168,10 @@ class Status:
         # Under its name it listens already: one that is refused is dead.
         unready = self._folder / f".{self._pid}"
         unready.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(self._tell, unready)
-        unready.rename(self._own)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_unix_server(lambda: _Telling(self), os.fspath(unready))
         self._servers.append(server)
-
-    async def _tell(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """The gauges on a line, then all figures."""
-        gauges = self._gauges()
-        writer.write(json.dumps(gauges).encode() + b"\n")
-        writer.write(
-            await asyncio.to_thread(lambda: json.dumps(self._figures(gauges)).encode())
-        )
-        writer.close()
+        unready.rename(self._own)
 
     async def _ask_others(self, read: Read) -> list[tuple[int, bytes]]:
         """Process and answer of each; b"": it did not answer in time."""
@@ -186,6 +181,32 @@ class Status:
             found = []
         asked = (_ask(path, read) for path in found if path != self._own)
         return [answer for answer in await asyncio.gather(*asked) if answer]
+
+
+class _Telling(asyncio.Protocol):
+    """Tells another worker of this one: the gauges on a line, then all figures."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._status.telling.add(self)
+        gauges = self._status.gauges()
+        self._transport.write(json.dumps(gauges).encode() + b"\n")
+        self._task = asyncio.create_task(self._tell(gauges))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._status.telling.discard(self)
+        self._task.cancel()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    async def _tell(self, gauges: dict[str, Any]) -> None:
+        figures = await asyncio.to_thread(self._status.figures, gauges)
+        self._transport.write(await asyncio.to_thread(lambda: json.dumps(figures).encode()))
+        self._transport.close()
 
 
 Read = Callable[[asyncio.StreamReader], Awaitable[bytes]]
