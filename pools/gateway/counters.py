@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect, bisect_left
 from collections.abc import Collection, Iterable, Mapping
-from itertools import accumulate, zip_longest
+from itertools import accumulate, compress, zip_longest
 from typing import Any, TypeVar
 
 # The upper ends of the buckets, in seconds; the last bucket has none.
@@ -52,8 +52,10 @@ class Traffic:
     def plain(self) -> dict[str, Any]:
         told: dict[str, Any] = {name: getattr(self, name) for name in self._names()}
         told["statuses"] = list(self.statuses)
-        told["latency"] = _trimmed(self.latency)
-        return told | quantiles_ms(self.latency)
+        # Without the zeros at the end.
+        last = max(compress(range(len(self.latency)), self.latency), default=-1)
+        told["latency"] = self.latency[: last + 1]
+        return told
 
     @classmethod
     def _names(cls) -> tuple[str, ...]:
@@ -111,7 +113,7 @@ class Counters:
             return self.backends.setdefault(key, BackendTraffic())
 
     def plain(self) -> dict[str, Any]:
-        """For JSON, and for `merge`."""
+        """For JSON, and for `merge`; `quantiles_ms` has the quantiles of a latency."""
         told: dict[str, Any] = {name: getattr(self, name) for name in _OWN}
         for kind, all_of_it in (("routes", self.routes), ("backends", self.backends)):
             # A copy, as another thread may be asking.
@@ -160,23 +162,12 @@ def quantiles_ms(latency: Iterable[int]) -> dict[str, float | None]:
 
 
 def _sum(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    total: dict[str, Any] = {}
-    for name, value in one.items():
-        if name not in QUANTILES:
-            total[name] = (
-                [a + b for a, b in zip_longest(value, other[name], fillvalue=0)]
-                if isinstance(value, list)
-                else value + other[name]
-            )
-    return total | quantiles_ms(total["latency"])
-
-
-def _trimmed(counts: list[int]) -> list[int]:
-    """Without the zeros at the end."""
-    end = len(counts)
-    while end and not counts[end - 1]:
-        end -= 1
-    return counts[:end]
+    return {
+        name: [a + b for a, b in zip_longest(value, other[name], fillvalue=0)]
+        if isinstance(value, list)
+        else value + other[name]
+        for name, value in one.items()
+    }
 
 
 def _forget(traffic: dict[str, T], keep: Collection[str]) -> None:

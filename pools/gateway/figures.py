@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pools.core.engine import Engine
-from pools.gateway.counters import Counters, merge
+from pools.gateway.counters import Counters, merge, quantiles_ms
 
 GAUGES = ("connections", "exchanges", "tunnels")  # what is open now
 STATUSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
@@ -84,4 +84,4 @@ class Whole:
 def _shown(traffic: Mapping[str, Any]) -> dict[str, Any]:
     shown = {name: value for name, value in traffic.items() if name != "latency"}
     shown["statuses"] = dict(zip(STATUSES, traffic["statuses"], strict=True))
-    return shown
+    return shown | quantiles_ms(traffic["latency"])

@@ -28,7 +28,7 @@ from pools.gateway.status_page import Hosts, Page, StatusPage, line
 
 logger = logging.getLogger("pools.gateway")
 
-ANSWER_S = 1.0  # what another worker has
+ANSWER_S = 2.0  # what another worker has
 ANSWER_BYTES = 64 * 1024 * 1024
 SUFFIX = ".status"
 
