@@ -13,17 +13,16 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import struct
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-import httptools
-
-from pools.core.headers import Pairs
 from pools.gateway import answers
 from pools.gateway.forwarding import MOST_BUFFERED, Forwarding
 from pools.gateway.progress import untaken_bytes
+from pools.gateway.reader import RequestReader
 from pools.gateway.requests import Arrival, Request, receive
 from pools.wire.errors import Refused
 
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
     from pools.gateway.gateway import Gateway
 
 LINGER_S = 2.0
+# Linux tells of it without reading.
+_PEER_CLOSED = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 _RESET = struct.pack("ii", 1, 0)  # linger on, for no time: closing sends a reset
 
 
@@ -39,46 +40,29 @@ class Downstream(asyncio.Protocol):
     time. `write_paused`: more waits to be sent to the client than is good."""
 
     __slots__ = (
-        "_arriving",
-        "_check_sizes",
         "_current",
-        "_fed_bytes",
         "_gateway",
-        "_headers",
-        "_in_head",
+        "_head_timed",
         "_leaving",
-        "_parser",
         "_pumping",
         "_read_paused",
-        "_refusal",
-        "_rest",
+        "_reader",
         "_scheme",
-        "_target",
         "_transport",
-        "_waiting",
         "deadline",
         "peer",
         "write_paused",
     )
 
     _transport: asyncio.Transport
-    _parser: Any  # None once the connection is lost
 
     def __init__(self, gateway: Gateway, *, scheme: str, peer: str | None) -> None:
         self._gateway = gateway
         self._scheme = scheme
         self.peer = peer or ""
-        self._parser = httptools.HttpRequestParser(self)
-        self._target = b""
-        self._headers: Pairs = []
-        self._in_head = True  # its time runs
-        self._fed_bytes = 0  # since something was complete
-        self._check_sizes = False  # so much came at once that a head may be too large
-        self._rest: bytes | None = None  # what came behind a request to switch protocols
-        self._arriving: Request | None = None  # its body is coming
-        self._waiting: list[Request] = []  # behind the one that is served
+        self._reader = RequestReader(gateway.conf)
+        self._head_timed = True  # the deadline is that of a head
         self._current: Forwarding | None = None
-        self._refusal: Refused | None = None  # what comes is malformed
         self._leaving = False  # the last answer is written; what comes is thrown away
         self._pumping = False
         self._read_paused = False
@@ -100,35 +84,32 @@ class Downstream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._leaving:
             return
-        arriving = self._arriving
-        if arriving is not None:
-            self._more_body(arriving, data)
-            return
-        self._fed_bytes += len(data)
-        if self._fed_bytes > self._gateway.conf.max_header_bytes:
-            self._check_sizes = True
-        self._feed(data)
-        if self._refusal is not None:
-            self._refuse_what_comes()
-        if self._current is None and self._pump():
-            self._await_head()
-        if (self._waiting or self._rest is not None) and not self._read_paused:
+        reader, current = self._reader, self._current
+        request = reader.arriving
+        reader.feed(data)
+        if reader.refusal is not None:
+            refused = reader.give_up_arriving()
+            if current is not None and current.request is refused:
+                current.refuse(reader.refusal.status, reader.refusal.reason)
+        elif request is not None and current is not None and current.request is request:
+            current.body_came()
+            if request.body_bytes > MOST_BUFFERED:
+                self._pause()
+        if self._current is None and self._pump() and not self._head_timed and reader.in_head:
+            self._head_timed = True
+            self.deadline = monotonic() + self._gateway.conf.client_header_timeout_s
+        if reader.waiting or reader.rest is not None:
             self._pause()
 
     def eof_received(self) -> None:
         """The transport closes itself then."""
-        if self._current is not None:
-            current, self._current = self._current, None
-            current.client_left()
+        self._leave_alone()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._gateway.farewell(self)
-        current, self._current = self._current, None
-        if current is not None:
-            current.client_left()
         self._leaving = True
-        self._waiting = []
-        self._parser = None
+        self._leave_alone()
+        self._reader.close()
 
     def pause_writing(self) -> None:
         self.write_paused = True
@@ -142,138 +123,26 @@ class Downstream(asyncio.Protocol):
         else:
             self._pump()
 
-    # --- what the parser calls -----------------------------------------------------------
-
-    def on_url(self, url: bytes) -> None:
-        self._target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._arriving is None:  # afterwards: trailers, which are dropped
-            self._headers.append((name.lower(), value.rstrip(b" \t")))
-
-    def on_headers_complete(self) -> None:
-        parser = self._parser
-        headers = self._headers
-        conf = self._gateway.conf
-        if len(self._target) > conf.max_target_bytes:
-            self._refusal = self._refusal or Refused(414, "the target is too long")
-        elif len(headers) > conf.max_header_fields:
-            self._refusal = self._refusal or Refused(431, "there are too many header fields")
-        elif self._check_sizes and _size(headers) > conf.max_header_bytes:
-            self._refusal = self._refusal or Refused(431, "the header is too large")
-        request = self._arriving = Request(
-            parser.get_method(),
-            self._target,
-            parser.get_http_version(),
-            headers,
-            keep_alive=parser.should_keep_alive(),
-            upgrade=parser.should_upgrade(),
-        )
-        self._target = b""
-        self._headers = []
-        if self._refusal is None:
-            self._waiting.append(request)
-
-    def on_body(self, data: bytes) -> None:
-        request = self._arriving
-        if request is not None:
-            request.body.append(data)
-            request.body_bytes += len(data)
-            request.received_bytes += len(data)
-
-    def on_message_complete(self) -> None:
-        request = self._arriving
-        if request is not None:
-            request.complete = True
-        self._arriving = None
-        self._fed_bytes = 0
-
     # --- requests ------------------------------------------------------------------------
-
-    def _feed(self, data: bytes) -> None:
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as switch:
-            # llhttp stops behind a request that asks for another protocol. What follows is
-            # that one's if an answer agrees, and HTTP if none does.
-            self._rest = data[switch.args[0] :]
-            self._parser = httptools.HttpRequestParser(self)
-        except httptools.HttpParserError as error:
-            self._refusal = self._refusal or Refused(400, str(error))
-
-    def _await_head(self) -> None:
-        """Between requests, or within a head that is not all here."""
-        if not self._target and not self._headers:
-            return
-        if not self._in_head:
-            self._in_head = True
-            self.deadline = monotonic() + self._gateway.conf.client_header_timeout_s
-        if self._check_sizes:
-            conf = self._gateway.conf
-            if len(self._target) > conf.max_target_bytes:
-                self._refusal = Refused(414, "the target is too long")
-            elif max(self._fed_bytes, _size(self._headers)) > conf.max_header_bytes:
-                self._refusal = Refused(431, "the header is too large")
-            self._pump()
-
-    def _more_body(self, request: Request, data: bytes) -> None:
-        """More of the body of a request whose head came before."""
-        before = request.received_bytes
-        self._feed(data)
-        if request.received_bytes > before or request.complete:
-            self._fed_bytes = 0
-        else:
-            # Sizes of chunks, their extensions and trailers: what has no end is refused.
-            self._fed_bytes += len(data)
-            if self._fed_bytes > self._gateway.conf.max_header_bytes:
-                self._refusal = self._refusal or Refused(400, "a chunk's head is too large")
-        current = self._current
-        if self._refusal is not None:
-            self._refuse_what_comes()
-        elif current is not None and current.request is request:
-            current.body_came()
-            if request.body_bytes > MOST_BUFFERED and not self._read_paused:
-                self._pause()
-        if self._current is None:
-            self._pump()
-        if (self._waiting or self._rest is not None) and not self._read_paused:
-            self._pause()
-
-    def _refuse_what_comes(self) -> None:
-        """What is malformed belongs to the request that is arriving, or to none yet."""
-        arriving, self._arriving = self._arriving, None
-        refusal, current = self._refusal, self._current
-        if arriving is None or refusal is None:
-            return
-        if current is not None and current.request is arriving:
-            current.refuse(refusal.status, refusal.reason)
-        elif arriving in self._waiting:
-            self._waiting.remove(arriving)
 
     def _pump(self) -> bool:
         """Serve what waits, until one has to wait for its backend. Whether none does, and
         another may come."""
         if self._pumping:
             return False  # a request that ended at once: the loop below goes on
+        reader = self._reader
         self._pumping = True
         try:
-            while self._current is None and not self._leaving and not self.write_paused:
-                if self._waiting:
-                    self._begin(self._waiting.pop(0))
-                elif self._refusal is not None:
-                    self._refuse(self._refusal)
+            while not (self.busy or self._leaving or self.write_paused):
+                if reader.waiting:
+                    self._begin(reader.waiting.pop(0))
+                elif reader.refusal is not None:
+                    self._refuse(reader.refusal)
                 else:
                     break
         finally:
             self._pumping = False
-        if (
-            self._read_paused
-            and not self._waiting
-            and not self._leaving
-            and self._rest is None
-            and not self._transport.is_closing()
-        ):
-            self._resume()
+        self.body_taken()
         return not self.busy and not self._leaving
 
     def _begin(self, request: Request) -> None:
@@ -281,7 +150,6 @@ class Downstream(asyncio.Protocol):
         try:
             arrived = receive(request, peer=self.peer, scheme=self._scheme, rules=gateway.rules)
         except Refused as refusal:
-            self._waiting = []
             self._refuse(refusal, request)
             return
         route = gateway.engine.match(arrived.head)
@@ -299,21 +167,23 @@ class Downstream(asyncio.Protocol):
         if not keep:
             self._leave()
             return
-        conf = self._gateway.conf
-        self._in_head = bool(self._target or self._headers)
+        reader, conf = self._reader, self._gateway.conf
+        if reader.rest is not None:
+            reader.read_on()
+        self._head_timed = reader.in_head
         self.deadline = monotonic() + (
-            conf.client_header_timeout_s if self._in_head else conf.client_keepalive_s
+            conf.client_header_timeout_s if self._head_timed else conf.client_keepalive_s
         )
-        rest, self._rest = self._rest, None
-        if rest:
-            self._fed_bytes = len(rest)
-            self._feed(rest)
         self._pump()
 
     def body_taken(self) -> None:
-        """The current request's body has gone on: there is room for more."""
-        if self._read_paused and not self._waiting and self._rest is None:
-            self._resume()
+        """Read on, if there is room for more."""
+        if not self._read_paused or self._leaving or self._transport.is_closing():
+            return
+        reader = self._reader
+        if not reader.waiting and reader.rest is None:
+            self._read_paused = False
+            self._transport.resume_reading()
 
     # --- answers of our own ----------------------------------------------------------------
 
@@ -371,10 +241,12 @@ class Downstream(asyncio.Protocol):
         transport = self._transport
         if transport.is_closing():
             return
-        unread = bool(self._arriving or self._refusal or self._waiting)
+        reader = self._reader
+        unread = reader.arriving or reader.refusal or reader.waiting
         if unread and transport.can_write_eof():
             if self._read_paused:
-                self._resume()
+                self._read_paused = False
+                transport.resume_reading()
             transport.write_eof()
             self.deadline = monotonic() + LINGER_S
         else:
@@ -397,7 +269,7 @@ class Downstream(asyncio.Protocol):
 
     def close_idle(self) -> bool:
         """Close it if no request is under way; whether it was."""
-        if self._current is not None or self._waiting or self._target or self._headers:
+        if self.busy or self._reader.waiting or self._reader.in_head:
             return False
         self._leaving = True
         self._transport.close()
@@ -406,7 +278,8 @@ class Downstream(asyncio.Protocol):
     def leave_to_tunnel(self) -> tuple[bytes, asyncio.Transport]:
         """The connection switches protocols: what came behind the request, and where."""
         self._leaving = True
-        rest, self._rest = self._rest or b"", None
+        rest = self._reader.rest or b""
+        self._reader.close()
         return rest, self._transport
 
     @property
@@ -423,36 +296,47 @@ class Downstream(asyncio.Protocol):
     def sweep(self, now: float) -> None:
         """Called when `deadline` has passed."""
         if self._current is not None:
-            self._current.check(now)
+            if self._has_left():
+                self._leave_alone()
+                self._transport.abort()
+            else:
+                self._current.check(now)
         elif self._leaving:
             self._transport.abort()
-        elif self._target or self._headers:
-            self._refusal = Refused(408, "the header did not come in time")
-            self._pump()
+        elif self._reader.in_head:
+            self._refuse(Refused(408, "the header did not come in time"))
         elif self._transport.get_write_buffer_size():
             self._transport.abort()
         else:
             self._leaving = True
             self._transport.close()
 
-    def _pause(self) -> None:
-        self._read_paused = True
-        self._transport.pause_reading()
+    def _leave_alone(self) -> None:
+        """The client has left."""
+        current, self._current = self._current, None
+        if current is not None:
+            current.client_left()
 
-    def _resume(self) -> None:
-        self._read_paused = False
-        self._transport.resume_reading()
+    def _has_left(self) -> bool:
+        """Whether a client that is not read from has closed; elsewhere than on Linux that is
+        seen once it is read from."""
+        sock = self._transport.get_extra_info("socket")
+        if not self._read_paused or sock is None or sock.fileno() < 0:
+            return False
+        poll = select.poll()
+        poll.register(sock.fileno(), _PEER_CLOSED)
+        return bool(poll.poll(0))
+
+    def _pause(self) -> None:
+        if not self._read_paused and not self._leaving:
+            self._read_paused = True
+            self._transport.pause_reading()
 
 
 _TOO_MANY = (
     b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
     b"Content-Length: 0\r\n\r\n"
 )
-
-
-def _size(headers: Pairs) -> int:
-    """As on the wire, with colon, space and line end."""
-    return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def _address(peername: object) -> str:
