@@ -150,5 +150,5 @@ class Client:
     def _more(self) -> None:
         data = self.sock.recv(65_536)
         if not data:
-            raise EOFError(self._buffer)
+            raise EOFError
         self._buffer += data

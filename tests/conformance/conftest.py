@@ -1,13 +1,21 @@
 """One server a plane for the whole suite; backends as new for each test."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conformance.client import Address, Client, Response
-from tests.conformance.planes import CANNOT, PLANES, Plane
+from tests.conformance.planes import CANNOT, ELSEWHERE, PLANES, Plane
 from tests.conformance.site import Site
+from tests.gateway import certs
+from tests.services import free_port
+
+LIMIT_S = 1.0
+CONNECTIONS = 6
+CONNECTIONS_PER_CLIENT = 4
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -33,13 +41,81 @@ def served(
         backend.close()
 
 
+def _unless_elsewhere(plane: Plane, what: str) -> None:
+    if reason := ELSEWHERE[plane.name].get(what):
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def limited(plane: Plane, served: object) -> tuple[str, int]:
+    """The address of a server that waits for clients for LIMIT_S, whatever it is for."""
+    _unless_elsewhere(plane, "limited")
+    return plane.serve(
+        CLIENT_HEADER_TIMEOUT=str(LIMIT_S),
+        CLIENT_BODY_TIMEOUT=str(LIMIT_S),
+        CLIENT_KEEPALIVE=str(LIMIT_S),
+        CLIENT_SEND_TIMEOUT=str(LIMIT_S),
+        MAX_CONNECTIONS_PER_CLIENT=str(CONNECTIONS_PER_CLIENT),
+    )
+
+
+@pytest.fixture(scope="session")
+def crowded(plane: Plane, served: object) -> tuple[str, int]:
+    """The address of a server that takes few connections."""
+    _unless_elsewhere(plane, "crowded")
+    return plane.serve(MAX_CONNECTIONS=str(CONNECTIONS))
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Where a server is reached; `certificates` is the folder of its certificates."""
+
+    unix: str
+    ipv6: tuple[str, int]
+    tls: tuple[str, int]
+    certificates: Path
+
+
+@pytest.fixture(scope="session")
+def doors(plane: Plane, served: object, tmp_path_factory: pytest.TempPathFactory) -> Doors:
+    _unless_elsewhere(plane, "doors")
+    folder = tmp_path_factory.mktemp("doors")
+    doors = Doors(
+        unix=str(folder / "http.sock"),
+        ipv6=("::1", free_port()),
+        tls=("127.0.0.1", free_port()),
+        certificates=folder,
+    )
+    certs.put(folder / "default.pem", "default.test")
+    certs.put(folder / "named.pem", "plain.test", "*.wild.test")
+    plane.serve(
+        *("--bind", f"unix:{doors.unix}"),
+        *("--bind", f"[::1]:{doors.ipv6[1]}"),
+        *("--tls-bind", f"127.0.0.1:{doors.tls[1]}"),
+        *("--certificates", str(folder)),
+    )
+    return doors
+
+
+@pytest.fixture(scope="session")
+def told(plane: Plane, served: object) -> tuple[str, int]:
+    """The address of a server that trusted peers tell by the PROXY protocol who asks."""
+    _unless_elsewhere(plane, "told")
+    return plane.serve("--proxy-protocol")
+
+
 @pytest.fixture(autouse=True)
-def cannot(plane: Plane, request: pytest.FixtureRequest) -> None:
+def cannot(
+    plane: Plane, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Expects the failure of what this plane can't meet: it must fail, or the table lies."""
     cannot = CANNOT[plane.name]
     case = request.node.name.replace(f"[{plane.name}-", "[")
     if reason := cannot.get(request.node.originalname) or cannot.get(case):
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+        monkeypatch.setattr(
+            "tests.conformance.client.PATIENCE_S", 2.0
+        )  # it is not worth waiting for
 
 
 @pytest.fixture
