@@ -1,4 +1,4 @@
-# One image for web, worker and beat; docker-compose.yml says what each runs.
+# One image for gateway, web, worker and beat; docker-compose.yml says what each runs.
 FROM python:3.13-slim
 
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
@@ -13,5 +13,5 @@ RUN python -m compileall -q manage.py pools proxysite \
 
 ENV DATA_DIR=/data DJANGO_SETTINGS_MODULE=proxysite.settings
 USER 10001
-EXPOSE 8000
-CMD ["gunicorn", "--config", "python:proxysite.gunicorn", "--bind", "0.0.0.0:8000"]
+EXPOSE 8000 8080
+CMD ["python", "manage.py", "gateway", "--bind", "0.0.0.0:8080"]

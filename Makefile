@@ -9,7 +9,7 @@ COMPOSE := docker-compose.yml
 help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-run: .venv/run.stamp ## set up and serve with three demo backends; ARGS="--bind 127.0.0.1:8080"
+run: .venv/run.stamp ## set up and serve with three demo backends; ARGS="--workers 2"
 	@exec $(BIN)/python manage.py serve --demo $(ARGS)
 
 test: .venv/dev.stamp ## run all tests; ARGS="tests/core -x"

@@ -83,6 +83,7 @@ class Environment:
     access_log: str
     access_log_format: str
     certificates: Path | None
+    web_proxy: bool
 
 
 def read(base_dir: Path) -> Environment:
@@ -120,7 +121,8 @@ def read(base_dir: Path) -> Environment:
         max_target_bytes=env.int("MAX_TARGET_BYTES", **_as("max_target_bytes")),
         access_log=env.str("ACCESS_LOG", **_as("access_log")),
         access_log_format=env.str("ACCESS_LOG_FORMAT", **_as("access_log_format")),
-        certificates=env.path("CERTIFICATES", **_as("certificates")),
+        certificates=_folder(env.str("CERTIFICATES", "")),
+        web_proxy=env.bool("WEB_PROXY", True),
     )
 
 
@@ -213,6 +215,10 @@ def _database(env: Env, data_dir: Path) -> dict[str, Any]:
     own = SQLITE_OPTIONS if "sqlite" in found["ENGINE"] else POSTGRES_OPTIONS
     found["OPTIONS"] = {**own, **found.get("OPTIONS", {})}
     return found
+
+
+def _folder(value: str) -> Path | None:
+    return Path(value) if value else None
 
 
 def _redis_url(value: str) -> None:

@@ -1,8 +1,8 @@
-"""Is this container's process at work? `python -m proxysite.healthcheck web|worker|beat`
+"""Is this container's process at work? `python -m proxysite.healthcheck KIND`
 
-Ends with status 0 if so. The web process is asked; beat and worker touch a file whenever
-they send or end a task, which is each second. Nothing of Django is imported: it is run
-every few seconds.
+KIND is web, gateway, worker or beat. Ends with status 0 if so. Web and gateway are asked;
+worker and beat touch a file whenever they end or send a task, which is each second. Nothing
+of Django is imported: it is run every few seconds.
 """
 
 import os
@@ -13,18 +13,19 @@ from pathlib import Path
 
 from pools.core.fields import backend_host, host_port
 
-PORT = 8000
+PORTS = {"web": 8000, "gateway": 8081}  # the gateway's is that of its status
 FRESH_S = 30.0
 TIMEOUT_S = 5.0
 
 
-def main(kind: str, *, url: str = f"http://127.0.0.1:{PORT}") -> None:
+def main(kind: str, *, url: str = "") -> None:
     """Raise SystemExit with the reason where the process is not at work."""
     try:
-        if kind == "web":
+        if port := PORTS.get(kind):
             # As a client would write it: only the admin's host has health checks.
-            host = backend_host(os.environ.get("ADMIN_HOST") or "localhost")
-            headers = {"Host": host_port(host, PORT)}
+            host = os.environ.get("ADMIN_HOST") if kind == "web" else None
+            headers = {"Host": host_port(backend_host(host or "localhost"), port)}
+            url = url or f"http://127.0.0.1:{port}"
             request = urllib.request.Request(f"{url}/-/healthz", headers=headers)
             urllib.request.urlopen(request, timeout=TIMEOUT_S).close()
         else:

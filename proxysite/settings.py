@@ -40,7 +40,7 @@ INSTALLED_APPS = [
     "pools",
 ]
 MIDDLEWARE = [
-    "pools.wsgi.middleware.ReverseProxyMiddleware",
+    *(["pools.wsgi.middleware.ReverseProxyMiddleware"] if _env.web_proxy else []),
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

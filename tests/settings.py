@@ -30,6 +30,7 @@ for _name in (
     "SECURE_COOKIES",
     "TRUSTED_PROXIES",
     "TUNNEL_DRAIN_TIMEOUT",
+    "WEB_PROXY",
 ):
     os.environ.pop(_name, None)
 _folder = os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="proxysite-tests-")

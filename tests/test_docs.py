@@ -26,8 +26,11 @@ def test_tests_run_without_the_environments_variables():
     assert variables() <= set(re.findall(r'"([A-Z_]+)"', source))
 
 
-def test_every_option_of_serve_is_told():
-    source = (ROOT / "pools" / "management" / "commands" / "serve.py").read_text()
+def test_every_option_of_serve_and_gateway_is_told():
+    folder = ROOT / "pools" / "management"
+    source = "".join(
+        file.read_text() for file in (folder / "options.py", folder / "commands" / "serve.py")
+    )
     text = (ROOT / "docs" / "deployment.md").read_text()
     options = re.findall(r'"(--[a-z-]+)"', source)
     assert options

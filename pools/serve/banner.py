@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -15,6 +14,7 @@ from rich.table import Table
 
 from pools import conf
 from pools.core.fields import host_port
+from pools.gateway.listening import Kind, Listener
 from pools.serve.demo import PREFIX
 from pools.serve.echo import HOST
 from pools.serve.preparing import Login
@@ -31,17 +31,24 @@ class Backend:
     pid: int | None
 
 
-def show(address: tuple[Any, ...], *, login: Login, backends: Sequence[Backend]) -> None:
+def show(
+    listeners: Sequence[Listener],
+    *,
+    admin: Listener,
+    login: Login,
+    backends: Sequence[Backend],
+) -> None:
     """Print it; the password appears here and nowhere else."""
-    host, port = address[:2]
-    base = f"http://{host_port(ANY_ADDRESS.get(host, host), port)}"
-    admin_host = conf.current().admin_host
-    admin = f"http://{host_port(admin_host, port)}" if admin_host else base
+    proxies = [_url(listener) for listener in listeners if listener.kind is not Kind.STATUS]
     table = Table(show_header=False, title="proxysite", title_justify="left")
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("proxy", f"{base}/")
-    table.add_row("admin", f"{admin}{reverse('admin:index')}")
+    for url in proxies:
+        table.add_row("proxy", f"{url}/")
+    table.add_row("admin", f"{_url(admin, conf.current().admin_host)}{reverse('admin:index')}")
+    for listener in listeners:
+        if listener.kind is Kind.STATUS:
+            table.add_row("status", f"{_url(listener)}/-/status")
     if login.password:
         table.add_row("log in as", login.name)
         table.add_row("password", f"{login.password}   (shown this once)")
@@ -54,11 +61,21 @@ def show(address: tuple[Any, ...], *, login: Login, backends: Sequence[Backend])
         where = f"http://{HOST}:{backend.port}, process {backend.pid}"
         table.add_row(backend.name, where)
     if backends:
-        table.add_row("try", f"curl {base}{PREFIX}/")
+        table.add_row("try", f"curl {proxies[0]}{PREFIX}/")
         table.add_row("", f"kill {backends[0].pid}; it is back after a minute")
     table.add_row("end", "Ctrl-C")
     Console(file=sys.stdout, highlight=False, soft_wrap=True).print(table)
     sys.stdout.flush()
+
+
+def _url(listener: Listener, host: str = "") -> str:
+    """Where to reach it from this machine, by this host's name where one is given."""
+    name = listener.sock.getsockname()
+    if not isinstance(name, tuple):
+        return str(listener)
+    scheme = Kind.HTTPS if listener.kind is Kind.HTTPS else Kind.HTTP
+    address: str = name[0]
+    return f"{scheme}://{host_port(host or ANY_ADDRESS.get(address, address), name[1])}"
 
 
 def _broker() -> str:

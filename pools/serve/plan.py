@@ -1,24 +1,43 @@
-"""The programs of a proxy: web, worker and beat, with how each is started."""
+"""The programs of a proxy: gateway, web, worker and beat, with how each is started."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 from django.conf import settings
 
+from pools.gateway.listening import FD, OPTION, Kind, Listener
 from pools.serve.supervisor import Program
 
 DRAIN_S = 35.0  # more than gunicorn takes to finish what is under way
 PROJECT = settings.WSGI_APPLICATION.partition(".")[0]
 
 
-def web(listener: int, *, workers: int, threads: int) -> Program:
-    """gunicorn on a socket that is open already.
+def gateway(
+    listeners: Sequence[Listener], arguments: Sequence[str], *, grace_s: float
+) -> Program:
+    """The gateway on sockets that are open already.
 
-    The socket is the supervisor's, so that connections wait in it, instead of being
-    refused, while gunicorn starts again.
+    They are the supervisor's, so that connections wait in them, instead of being refused,
+    while the gateway starts again. `arguments` are those for `manage.py gateway` beside.
     """
+    argv = [sys.executable, "-m", "django", "gateway", *arguments]
+    if all(listener.kind is not Kind.STATUS for listener in listeners):
+        argv += ["--status-bind", ""]
+    for listener in listeners:
+        argv += [OPTION[listener.kind], f"{FD}{listener.fileno()}"]
+    return Program(
+        name="gateway",
+        argv=tuple(argv),
+        stop_within_s=grace_s + 1,
+        pass_fds=tuple(listener.fileno() for listener in listeners),
+    )
+
+
+def web(listener: int, *, workers: int, threads: int) -> Program:
+    """gunicorn for the admin, on a socket that is the supervisor's too."""
     argv = (
         *(sys.executable, "-m", "gunicorn", "--config", f"python:{PROJECT}.gunicorn"),
         *("--bind", f"fd://{listener}"),
@@ -45,5 +64,7 @@ def environment() -> dict[str, str]:
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, folders)),
+        # The gateway carries the traffic; web processes serve the admin alone.
+        "WEB_PROXY": os.environ.get("WEB_PROXY", "false"),
         "PYTHONUNBUFFERED": "1",
     }

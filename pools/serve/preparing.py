@@ -1,6 +1,6 @@
 """What must hold before anything is started: each trouble is one line, and nothing runs.
 
-In this order: the data folder is ours alone, the address is free, the database answers
+In this order: the data folder is ours alone, the addresses are free, the database answers
 and has its tables, somebody can log in.
 """
 
@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -29,8 +28,6 @@ from pools.health import rounds
 
 LOCK = "serve.lock"
 ADMIN = "admin"
-BACKLOG = 2048
-DEFAULT_PORT = 8000
 
 
 class Refused(PoolsError):
@@ -73,26 +70,6 @@ def lock(data_dir: Path) -> IO[str]:
     file.write(str(os.getpid()))
     file.flush()
     return file
-
-
-def listen(bind: str) -> socket.socket:
-    """The listening socket of "host:port", "[ipv6]:port" or "host"; port 0: a free one."""
-    host, colon, port = bind.rpartition(":")
-    if not colon or bind.endswith("]"):
-        host, port = bind, str(DEFAULT_PORT)
-    host = host.strip("[]")
-    try:
-        if not 0 <= int(port) <= 65_535:
-            raise ValueError
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
-    except socket.gaierror:
-        reason = "no such address"
-    except OSError as error:  # its own text says the address once more
-        reason = os.strerror(error.errno or 0).lower()
-    except ValueError:
-        reason = "not host:port"
-    raise Refused(f"cannot listen on {bind} ({reason}): give another with --bind")
 
 
 def database() -> None:

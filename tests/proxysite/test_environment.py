@@ -32,6 +32,7 @@ def test_nothing_need_be_set(tmp_path, monkeypatch):
     assert found.data_dir == tmp_path / "data"
     assert found.database["NAME"] == str(tmp_path / "data" / "proxysite.sqlite3")
     assert found.database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    assert found.web_proxy
     assert not found.debug
 
 
@@ -111,6 +112,7 @@ def test_the_admin_is_reached_however_its_host_is_written(
         ("DATA_DIR", "/dev/null/data", "cannot be made"),
         ("DEBUG", "perhaps", "DEBUG"),
         ("SECURE_COOKIES", "2", "SECURE_COOKIES"),
+        ("WEB_PROXY", "2", "WEB_PROXY"),
         ("REDIS_URL", "localhost:6379", "redis://host:6379/0"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,10.0.0.1/8", "use networks such as"),
         ("CSRF_TRUSTED_ORIGINS", "admin.example.com", "https://admin.example.com"),

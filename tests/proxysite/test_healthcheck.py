@@ -29,21 +29,23 @@ class Site(BaseHTTPRequestHandler):
         ("::1", "[::1]:8000"),
     ],
 )
-def test_a_web_process_that_answers_the_admins_host_is_healthy(monkeypatch, admin_host, asked):
+def test_a_process_that_answers_the_admins_host_is_healthy(monkeypatch, admin_host, asked):
     monkeypatch.setenv("ADMIN_HOST", admin_host)
     with ThreadingHTTPServer(("127.0.0.1", 0), Site) as server:
         server.hosts = []
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         healthcheck.main("web", url=f"http://127.0.0.1:{server.server_address[1]}")
+        healthcheck.main("gateway", url=f"http://127.0.0.1:{server.server_address[1]}")
         server.shutdown()
         thread.join()
-    assert server.hosts == [asked]
+    assert server.hosts == [asked, "localhost:8081"]
 
 
-def test_a_web_process_that_does_not_answer_is_not():
-    with pytest.raises(SystemExit, match="refused"):
-        healthcheck.main("web", url=f"http://127.0.0.1:{services.free_port()}")
+@pytest.mark.parametrize("kind", ["web", "gateway"])
+def test_a_process_that_does_not_answer_is_not(kind):
+    with pytest.raises(SystemExit, match=f"{kind}: .*refused"):
+        healthcheck.main(kind, url=f"http://127.0.0.1:{services.free_port()}")
 
 
 @pytest.mark.parametrize("kind", ["worker", "beat"])

@@ -16,6 +16,12 @@ from tests.services import eventually
 
 REPOSITORY = Path(__file__).parents[2]
 STARTED_WITHIN_S = 60
+# Ports that are free, whatever else is served on this machine.
+FREE = [
+    *("--bind", "127.0.0.1:0"),
+    *("--admin-bind", "127.0.0.1:0"),
+    *("--status-bind", "127.0.0.1:0"),
+]
 
 
 class Manage:
@@ -51,7 +57,7 @@ class Serve:
     def __init__(self, manage, log):
         self.manage = manage
         self._log = log
-        argv = manage.argv(["serve", "--demo", "--bind", "127.0.0.1:0"])
+        argv = manage.argv(["serve", "--demo", *FREE])
         # Out of the way of ports that the system gives, and of other tests' demos.
         worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
         argv += ["--demo-port", str(20_000 + 100 * int(worker))]
@@ -79,7 +85,20 @@ class Serve:
 
     @property
     def url(self):
-        return re.search(r"proxy +│ (http://\S+)/", self.output)[1]
+        """Of the gateway."""
+        return self._shown("proxy", "/")
+
+    @property
+    def admin(self):
+        """Of the web process, which serves the admin."""
+        return self._shown("admin", "/admin/")
+
+    @property
+    def status(self):
+        return self._shown("status", "/-/status")
+
+    def _shown(self, row, path):
+        return re.search(rf"{row} +│ (http://\S+){path}", self.output)[1]
 
     @property
     def password(self):

@@ -15,7 +15,7 @@ class Console:
     """Logged in with the password that was shown."""
 
     def __init__(self, served):
-        self._base = served.url + "/admin/"
+        self._base = served.admin + "/admin/"
         self._session = requests.Session()
         self.home = self.send("", "login-form", username="admin", password=served.password)
 

@@ -30,16 +30,16 @@ def served(serving):
 def test_a_backend_is_drained_by_hand(served, tmp_path):
     """Nothing on the way complains, and no other host is asked for anything."""
     with browser(tmp_path) as page:
-        page.open(served.url + "/admin/")
+        page.open(served.admin + "/admin/")
         page.type("#id_username", "admin")
         page.type("#id_password", served.password)
         page.click("#login-form [type=submit]")
         eventually(lambda: "Backends" in page.text(), saying="the console after the log-in")
 
-        page.open(served.url + "/admin/pools/pool/")
+        page.open(served.admin + "/admin/pools/pool/")
         assert "demo" in page.run(ROW + "return row ? row.innerText : ''", "demo")
 
-        page.open(served.url + "/admin/pools/backend/")
+        page.open(served.admin + "/admin/pools/backend/")
         address = served.address("demo-1")
         page.run(ROW + CHOOSE, address, "drain")
         eventually(
@@ -50,7 +50,7 @@ def test_a_backend_is_drained_by_hand(served, tmp_path):
 
         assert page.complaints() == []
         hosts = {url.split("/")[2] for url in page.requested() if url.startswith("http")}
-        assert hosts == {served.url.removeprefix("http://")}
+        assert hosts == {served.admin.removeprefix("http://")}
 
 
 def test_nginx_in_front_and_behind(served, tmp_path):

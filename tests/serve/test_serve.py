@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -12,7 +14,7 @@ import yaml
 from pools.conf import Conf
 from pools.core import codec
 from tests.conformance.backends import OK, Backend
-from tests.serve.conftest import children
+from tests.serve.conftest import STARTED_WITHIN_S, children
 from tests.serve.console import Console
 from tests.services import eventually, gone
 
@@ -28,6 +30,10 @@ def process_of(served, word):
     return next(
         (pid for pid, line in children(served.process.pid).items() if word in line), None
     )
+
+
+def asked(url):
+    return requests.get(url, timeout=STARTED_WITHIN_S)
 
 
 class Serving:
@@ -52,17 +58,26 @@ class Serving:
         assert set(served.meets(4)) == {"demo-1", "demo-2", "demo-3"}
 
     def test_the_password_is_shown_and_lets_in(self, served, console):
-        assert console.home.url == served.url + "/admin/"
+        assert console.home.url == served.admin + "/admin/"
 
     def test_health_checks_answer(self, served):
-        assert served.get("/-/healthz").text == "ok\n"
-        assert served.get("/-/readyz").text.startswith("revision ")
+        assert asked(served.admin + "/-/healthz").text == "ok\n"
+        assert asked(served.admin + "/-/readyz").text.startswith("revision ")
+        assert asked(served.status + "/-/healthz").text == "ok\n"
+        assert asked(served.status + "/-/readyz").status_code == 200
 
     def test_static_files_are_served(self, served):
-        assert served.get("/static/admin/css/base.css").status_code == 200
+        assert asked(served.admin + "/static/admin/css/base.css").status_code == 200
 
     def test_what_no_route_takes_is_404(self, served):
         assert served.get("/nothing-here").status_code == 404
+
+    @pytest.mark.parametrize("path", ["/admin/", "/static/admin/css/base.css", "/-/healthz"])
+    def test_the_public_does_not_reach_the_admin(self, served, path):
+        assert served.get(path).status_code == 404
+
+    def test_the_admin_carries_no_traffic(self, served):
+        assert asked(served.admin + "/demo/").status_code == 404
 
     def test_a_backend_drained_in_the_admin_soon_gets_nothing_new(self, served, console):
         console.act("backend", served.address("demo-1"), "drain")
@@ -113,17 +128,25 @@ class Serving:
         eventually(lambda: served.output.count("is down: ") > before, within_s=30)
         assert set(served.meets(3)) == {"demo-3"}
 
-    def test_a_killed_web_process_is_replaced(self, served):
+    def test_a_killed_gateway_is_replaced(self, served):
+        first = process_of(served, "django gateway")
+        os.kill(first, signal.SIGKILL)
+        served.says("gateway ended (killed by SIGKILL)")
+        assert served.meets(3)  # connections wait in the socket, which stays open
+        assert process_of(served, "django gateway") != first
+
+    def test_a_killed_web_process_is_replaced_and_traffic_goes_on(self, served):
         first = process_of(served, "gunicorn")
         os.kill(first, signal.SIGKILL)
+        assert served.meets(3)
         served.says("web ended (killed by SIGKILL)")
-        assert served.meets(3)  # connections wait in the socket, which stays open
+        assert asked(served.admin + "/-/healthz").ok  # it waits in the socket, as above
         assert process_of(served, "gunicorn") != first
 
     def test_an_interrupt_finishes_what_is_under_way_and_ends_all_of_it(self, served, slow):
         """The last one here: what the others used is over then."""
         below = children(served.process.pid)
-        assert len(below) >= 4
+        assert len(below) >= 5
         arrived, release = threading.Event(), threading.Event()
 
         def hold(plane):
@@ -133,10 +156,12 @@ class Serving:
             plane.send(OK)
 
         def refused():
+            parts = urlsplit(served.url)
             try:
-                return not served.get("/slow/")
-            except requests.ConnectionError:
+                socket.create_connection((parts.hostname, parts.port)).close()
+            except ConnectionRefusedError:
                 return True
+            return False
 
         slow.script = hold
         with ThreadPoolExecutor(1) as pool:

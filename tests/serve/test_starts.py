@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests import services
-from tests.serve.conftest import REPOSITORY, children
+from tests.serve.conftest import FREE, REPOSITORY, children
 from tests.services import eventually, gone
 
 
@@ -23,7 +23,7 @@ def served(serving):
 
 def interrupted(manage, *, when):
     """How `serve` ends, and what it said, when it is interrupted as soon as `when()` holds."""
-    argv = manage.argv(["serve", "--bind", "127.0.0.1:0"])
+    argv = manage.argv(["serve", *FREE])
     with subprocess.Popen(
         argv,
         env=manage.env,
@@ -54,7 +54,7 @@ def test_the_first_start_makes_what_it_needs(served):
 
 
 def test_a_second_serve_on_the_same_data_is_refused(served):
-    line = refused(served.manage, "--bind", f"127.0.0.1:{services.free_port()}")
+    line = refused(served.manage, *FREE)
     assert f"process {served.process.pid} serves from" in line
 
 
@@ -91,15 +91,20 @@ def test_children_end_with_a_supervisor_that_is_killed(again):
     eventually(lambda: all(gone(pid) for pid in below), within_s=30)
 
 
-def test_a_port_in_use(manage, port_in_use):
-    line = refused(manage, "--bind", f"127.0.0.1:{port_in_use}")
+@pytest.mark.parametrize("option", ["--bind", "--admin-bind", "--status-bind"])
+def test_a_port_in_use(manage, port_in_use, option):
+    line = refused(manage, *FREE, option, f"127.0.0.1:{port_in_use}")
     assert f"cannot listen on 127.0.0.1:{port_in_use} (address already in use)" in line
-    assert "--bind" in line
+    assert line.endswith(f"give another with {option}")
 
 
 @pytest.mark.parametrize("bind", ["nonsense:port", "127.0.0.1:99999", "192.0.2.1:80"])
 def test_an_address_that_cannot_be_listened_on(manage, bind):
-    assert f"cannot listen on {bind}" in refused(manage, "--bind", bind)
+    assert f"cannot listen on {bind}" in refused(manage, *FREE, "--admin-bind", bind)
+
+
+def test_certificates_that_are_missing(manage):
+    assert "wants certificates" in refused(manage, *FREE, "--tls-bind", "127.0.0.1:0")
 
 
 def test_a_data_folder_that_cannot_be_written(manage):
@@ -117,6 +122,7 @@ def test_a_database_url_that_cannot_be_read(manage):
 def test_numbers_out_of_range(manage):
     assert "--threads 0 is not a number of 1 to 1024" in refused(manage, "--threads", "0")
     assert "--web-workers x is not a number" in refused(manage, "--web-workers", "x")
+    assert "--workers 1025 is not a number" in refused(manage, "--workers", "1025")
 
 
 def test_an_interrupt_ends_at_once_what_waits_for_a_locked_database(manage):
@@ -138,4 +144,4 @@ def test_an_interrupt_ends_at_once_what_waits_for_a_locked_database(manage):
 
 def test_a_database_that_is_away(manage):
     manage.env["DATABASE_URL"] = f"postgres://site@127.0.0.1:{services.free_port()}/site"
-    assert "the database cannot be used" in refused(manage, "--bind", "127.0.0.1:0")
+    assert "the database cannot be used" in refused(manage, *FREE)

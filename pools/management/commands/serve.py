@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
+from pools.core.errors import PoolsError
+from pools.gateway import listening
+from pools.management import options as shared
 from pools.serve import banner, plan, preparing
 from pools.serve import demo as demos
 from pools.serve.supervisor import Supervisor
@@ -19,35 +23,36 @@ BEFORE_FIRST_REQUEST_S = 5.0
 
 
 class Command(BaseCommand):
-    help = "Serve: web processes, the worker that probes, and beat. Ctrl-C ends it."
+    help = "Serve: the gateway, the admin, the worker that probes, and beat. Ctrl-C ends it."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        shared.add_gateway(parser)
         parser.add_argument(
-            "--bind",
+            "--admin-bind",
             default="127.0.0.1:8000",
-            metavar="HOST:PORT",
-            help="where to listen; default %(default)s",
+            metavar="ADDRESS:PORT",
+            help="where the admin listens; default %(default)s",
         )
         parser.add_argument(
             "--web-workers",
-            type=_number(parser, "--web-workers", highest=1024),
+            type=shared.number(parser, "--web-workers", highest=1024),
             default=1,
             metavar="N",
-            help="web processes; each balances by itself; default %(default)s",
+            help="processes that serve the admin; default %(default)s",
         )
         parser.add_argument(
             "--threads",
-            type=_number(parser, "--threads", highest=1024),
+            type=shared.number(parser, "--threads", highest=1024),
             default=32,
             metavar="N",
-            help="requests that a web process serves at a time; default %(default)s",
+            help="requests that each of them serves at a time; default %(default)s",
         )
         parser.add_argument(
             "--demo", action="store_true", help="with three backends to try it with"
         )
         parser.add_argument(
             "--demo-port",
-            type=_number(parser, "--demo-port", highest=65_535),
+            type=shared.number(parser, "--demo-port", highest=65_535),
             default=demos.FIRST_PORT,
             metavar="PORT",
             help="they get free ports from this one on; default %(default)s",
@@ -56,7 +61,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             self._serve(**options)
-        except preparing.Refused as error:
+        except PoolsError as error:
             raise CommandError(str(error), returncode=2) from None
         except KeyboardInterrupt:
             raise CommandError("interrupted before it served", returncode=130) from None
@@ -64,7 +69,7 @@ class Command(BaseCommand):
     def _serve(
         self,
         *,
-        bind: str,
+        admin_bind: str,
         web_workers: int,
         threads: int,
         demo: bool,
@@ -73,9 +78,12 @@ class Command(BaseCommand):
     ) -> None:
         with (
             preparing.lock(Path(settings.DATA_DIR)),
-            preparing.listen(bind) as listener,
+            ExitStack() as sockets,
             Supervisor(env=plan.environment()) as supervisor,
         ):
+            intended = sockets.enter_context(shared.plan(options))
+            admin = listening.listen(admin_bind, option="--admin-bind")
+            sockets.enter_context(closing(admin))
             with preparing.interruptible():
                 preparing.database()
                 login = preparing.login()
@@ -86,17 +94,20 @@ class Command(BaseCommand):
             connections.close_all()
             supervisor.start(
                 [
-                    plan.web(listener.fileno(), workers=web_workers, threads=threads),
+                    plan.gateway(
+                        intended.listeners, shared.words(options), grace_s=intended.grace_s
+                    ),
+                    plan.web(admin.fileno(), workers=web_workers, threads=threads),
                     *plan.celery(),
                 ]
             )
-            banner.show(listener.getsockname(), login=login, backends=backends)
+            banner.show(intended.listeners, admin=admin, login=login, backends=backends)
             supervisor.run()
             supervisor.say("ending: what is under way is finished; Ctrl-C again ends at once")
             # Who connects now is refused, and may go elsewhere: for gunicorn's copy too,
-            # in whose queue a connection would wait for the end.
-            listener.shutdown(socket.SHUT_RDWR)
-            listener.close()
+            # in whose queue a connection would wait for the end. The gateway closes its own.
+            admin.sock.shutdown(socket.SHUT_RDWR)
+            sockets.close()
             supervisor.drain()
 
     def _start_demo(self, supervisor: Supervisor, ports: Sequence[int]) -> list[banner.Backend]:
@@ -107,14 +118,3 @@ class Command(BaseCommand):
             banner.Backend(program.name, port, supervisor.pid(program))
             for program, port in zip(programs, ports, strict=True)
         ]
-
-
-def _number(parser: CommandParser, option: str, *, highest: int) -> Callable[[str], int]:
-    """What reads the option's value: one line where argparse says how the command is used."""
-
-    def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= highest):
-            parser.exit(2, f"{option} {text} is not a number of 1 to {highest}\n")
-        return int(text)
-
-    return read
