@@ -415,11 +415,12 @@ def test_a_client_that_is_slow_is_closed(folder, run, monkeypatch):
 
     async def ask():
         async with working(folder) as worker:
-            return await send(worker, b"GET /-/healthz HTTP/1.1\r\n")
+            try:
+                return await send(worker, b"GET /-/healthz HTTP/1.1\r\n")
+            except ConnectionResetError:  # or so, by what was read of it
+                return b""
 
-    with pytest.raises(ConnectionResetError):
-        if run(ask()) == b"":
-            raise ConnectionResetError
+    assert run(ask()) == b""
 
 
 def test_connections_are_bounded(folder, run, monkeypatch):
