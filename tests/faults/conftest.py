@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.faults import PATIENCE_S
-from tests.faults.gateway import Gateway, environment
+from tests.faults.gateway import Gateway, environment, resident_kb
 from tests.faults.oracle import Oracle
 from tests.faults.publishing import Publisher
 from tests.faults.site import Site
 from tests.services import eventually
 
 MANY = 65_536
+GROWTH_KB = 30_000  # of thousands of clients and a gigabyte of bodies; generous
 
 # Clients that give the gateway nothing to do are given up soon.
 IMPATIENT = {"CLIENT_HEADER_TIMEOUT": "2", "CLIENT_BODY_TIMEOUT": "2"}
@@ -64,9 +65,13 @@ def publisher(folder: Path, made: Site) -> Iterator[Publisher]:
 
 @pytest.fixture(scope="session")
 def started(folder: Path, publisher: Publisher) -> Iterator[Gateway]:
+    """It has used less than GROWTH_KB more when all is over, whatever was done to it."""
     gateway = Gateway(folder, environment(folder, **IMPATIENT))
+    before = resident_kb(gateway.workers())
     yield gateway
+    grown = resident_kb(gateway.workers()) - before
     gateway.stop()
+    assert grown < GROWTH_KB
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 Rules:
 - Whatever two readers could read in two ways ends the reading; so does what has no grammar.
-- What §3 lets a reader be lenient in, and one meaning alone has, is taken: blanks, more than
-  one, before the target.
+- More than one blank between the parts of a request line has one meaning, and is taken (§3).
 - Lines end with CRLF. Only empty lines before a request may end with LF alone (§2.2).
 - It is written for being checked by eye, not for speed, and shares no code with the gateway.
 """
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_REQUEST_LINE = re.compile(rb"(%s) +([\x21\x22\x24-\x7e\x80-\xff]+) HTTP/1\.([01])" % _TOKEN)
+_REQUEST_LINE = re.compile(rb"(%s) +([\x21\x22\x24-\x7e\x80-\xff]+) +HTTP/1\.([01])" % _TOKEN)
 _FIELD_LINE = re.compile(rb"(%s):([\t\x20-\x7e\x80-\xff]*)" % _TOKEN)
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
 _EMPTY_LINES = re.compile(rb"(?:\r?\n)*")

@@ -16,6 +16,7 @@ from tests.services import eventually
 
 BYTES = int(os.environ.get("FAULTS_BYTES", "200000000"))
 BOUND_KB = 20_000
+EACH_KB = 1_000  # of many: about half of it is what is read of a socket at a time, and kept
 PIECE = bytes(1 << 18)
 
 
@@ -70,7 +71,6 @@ def test_upload_to_a_backend_that_does_not_read(gateway, site, peak):
         thread.join(2 * PATIENCE_S)
         assert sock.recv(65_536).startswith(b"HTTP/1.1 200 ")
     assert ash.state()["received"] - received == BYTES
-    print('PEAK', peak())
     assert peak() < BOUND_KB
 
 
@@ -93,7 +93,6 @@ def test_download_by_a_client_that_does_not_read(gateway, site, peak):
         while got < BYTES and (count := sock.recv_into(buffer)):
             got += count
     assert got == BYTES
-    print('PEAK', peak())
     assert peak() < BOUND_KB
 
 
@@ -120,8 +119,7 @@ def test_many_uploads_that_nobody_reads(gateway, site, peak):
     for sock in socks:
         sock.close()
     assert sent < BYTES * len(socks)
-    print('PEAK', peak())
-    assert peak() < BOUND_KB
+    assert peak() < EACH_KB * len(socks)
 
 
 def test_pipeline_of_requests_whose_answers_nobody_takes(gateway, site, peak):
@@ -141,5 +139,4 @@ def test_pipeline_of_requests_whose_answers_nobody_takes(gateway, site, peak):
             return sent
 
         eventually(steady(push), within_s=PATIENCE_S, saying="the pipeline stalls")
-    print('PEAK', peak())
     assert peak() < BOUND_KB

@@ -32,6 +32,7 @@ PLAIN = {
     "lines: method that nobody knows",
     "lines: nothing but line ends",
     "lines: two blanks before the target",
+    "lines: two blanks before the version",
     "targets: absolute form",
     "targets: absolute form without a path",
     "targets: bytes beyond ASCII",
