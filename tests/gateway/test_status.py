@@ -5,6 +5,7 @@ import random
 import socket
 import stat
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import uvloop
@@ -460,3 +461,52 @@ def test_a_failure_is_told_and_logged(folder, run, caplog):
     assert (code, healthy) == (500, 200)
     assert content == b"this failed; the log says why\n"
     assert "broken" in caplog.text
+
+
+def test_without_files_left_to_open_a_worker_tells_of_itself(folder, run, monkeypatch):
+    async def ask():
+        async with working(folder) as worker:
+            with monkeypatch.context() as patch:
+                patch.setattr(Path, "glob", failing)
+                return [one["pid"] for one in (await told(worker))["workers"]]
+
+    def failing(*_):
+        raise OSError(24, "Too many open files")
+
+    assert run(ask()) == [100]
+
+
+def test_closing_ends_what_is_being_told(folder, run, monkeypatch):
+    async def ask():
+        async def never(*_):
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(asyncio, "to_thread", never)
+        async with working(folder) as worker:
+            asking = asyncio.create_task(send(worker, b"GET /-/status HTTP/1.0\r\n\r\n"))
+            reader, writer = await asyncio.open_unix_connection(folder / "100.status")
+            assert json.loads(await reader.readline())["pid"] == 100
+            while not (worker.status._collecting and worker.status.telling):
+                await asyncio.sleep(0.005)
+        assert await reader.read() == b""
+        writer.close()
+        try:
+            return await asking
+        except ConnectionResetError:
+            return b""
+
+    assert run(ask()) == b""
+
+
+def test_a_worker_serves_with_one_call(folder, run):
+    async def ask():
+        worker = Worker(folder)
+        sock = socket.create_server(("127.0.0.1", 0))
+        worker.address = sock.getsockname()
+        served = await status.serve(sock, worker.gateway, folder)
+        answer = await get(worker, "/-/healthz")
+        served.close()
+        await worker.gateway.close()
+        return answer
+
+    assert run(ask()) == (200, b"ok\n")
