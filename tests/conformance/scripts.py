@@ -43,10 +43,9 @@ def echoes(plane: Conversation) -> None:
         plane.send(answer(body=request.target))
 
 
-def fill(sock: socket.socket, most: int = 100_000_000) -> int:
+def fill(sock: socket.socket, most: int = 100_000_000, piece: bytes = bytes(65_536)) -> int:
     """Sends until the other end has taken nothing for half a second; how much it took."""
     sent = 0
-    piece = bytes(65_536)
     while sent < most and select.select([], [sock], [], 0.5)[1]:
-        sent += sock.send(piece, socket.MSG_DONTWAIT)
+        sent += sock.send(piece[sent % len(piece) :], socket.MSG_DONTWAIT)
     return sent

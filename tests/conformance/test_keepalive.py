@@ -1,10 +1,12 @@
 """Connections of clients: kept, pipelined, and ended in order (RFC 9112 §9)."""
 
+import threading
+
 import pytest
 
 from tests.conformance.backends import OK, Conversation
-from tests.conformance.client import ask
-from tests.conformance.scripts import answer, echoes
+from tests.conformance.client import PATIENCE_S, ask
+from tests.conformance.scripts import answer, echoes, fill
 
 
 @pytest.mark.rule("keep-alive")
@@ -255,3 +257,24 @@ def test_request_may_follow_an_answer_that_closed_nothing(site, connect):
         client.ask(f"/{n}", method="POST" if n % 2 else "GET", body=b"x" * n)
         assert client.response().status == 200
     assert [site.one.got().target for _ in range(20)] == [b"/%d" % n for n in range(20)]
+
+
+@pytest.mark.rule("keep-alive", "Q8")
+def test_client_that_asks_on_and_on_is_held_back(site, connect):
+    """While its first request waits, the others wait with the client."""
+    held = threading.Event()
+
+    def script(plane: Conversation) -> None:
+        while plane.request() is not None:
+            assert held.wait(PATIENCE_S * 3)
+            plane.send(OK)
+
+    site.one.script = script
+    client = connect()
+    request = ask("/", *[f"X-{n}: " + "a" * 8000 for n in range(3)])
+    sent = fill(client.sock, piece=request * 3)
+    assert sent < 50_000_000
+    held.set()
+    for _ in range(sent // len(request)):
+        assert client.response().status == 200
+    assert site.one.connections == 1

@@ -153,3 +153,25 @@ def test_fields_are_set_and_removed_as_the_route_says(site, get):
     for message in (site.one.got(), response):
         assert message.one("X-Added") == b"yes"
         assert message.one("X-Gone") is None
+
+
+@pytest.mark.rule("Q3")
+def test_repeated_fields_of_a_request_stay_apart(site, get):
+    fields = ["X-A: 1", "X-B: caf\xe9", "x-a:  2,3 ", "X-A:"]
+    assert get("/", *fields).status == 200
+    request = site.one.got()
+    assert request.all("X-A") == [b"1", b"2,3", b""]
+    assert request.one("X-B") == b"caf\xe9"
+
+
+@pytest.mark.rule("Q3", "R8")
+def test_trailers_of_a_request_are_no_headers(site, connect):
+    client = connect()
+    client.ask("/", "Transfer-Encoding: chunked", "Trailer: X-Late", method="POST")
+    client.send(b"2\r\nhi\r\n0\r\nX-Late: 1\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n")
+    client.ask("/next")
+    assert [client.response().status for _ in range(2)] == [200, 200]
+    for _ in range(2):
+        request = site.one.got()
+        assert request.one("X-Late") is request.one("Trailer") is None
+        assert request.one("X-Forwarded-For") == b"127.0.0.1"

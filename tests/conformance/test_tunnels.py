@@ -366,3 +366,25 @@ def test_tunnel_holds_its_place_until_it_ends(site, connect, get):
     assert left.wait(PATIENCE_S)
     site.one.script = site.one.answers(OK)
     eventually(lambda: get(host="full.test").status == 200)
+
+
+@pytest.mark.rule("Q9", "Q8")
+def test_bytes_before_the_101_are_held_back(site, connect):
+    """Nobody reads them yet, and nothing of them is lost."""
+    answer = threading.Event()
+    took: list[int] = []
+
+    def script(plane: Conversation) -> None:
+        assert answer.wait(PATIENCE_S * 3)
+        switches(plane)
+        plane.exactly(took[0])
+        plane.send(b"all")
+
+    site.one.script = script
+    client = connect()
+    client.ask("/", *UPGRADE)
+    took.append(fill(client.sock))
+    answer.set()
+    assert took[0] < 50_000_000
+    assert client.head().status == 101
+    assert client.exactly(3) == b"all"
