@@ -3,7 +3,7 @@
 Rules:
 - Whatever two readers could read in two ways ends the reading; so does what has no grammar.
 - More than one blank between the parts of a request line has one meaning, and is taken (§3).
-- Lines end with CRLF. Only empty lines before a request may end with LF alone (§2.2).
+- Lines end with CRLF. Line ends before a request, of any kind, are part of none (§2.2).
 - It is written for being checked by eye, not for speed, and shares no code with the gateway.
 """
 
@@ -17,7 +17,7 @@ _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(%s) +([\x21\x22\x24-\x7e\x80-\xff]+) +HTTP/1\.([01])" % _TOKEN)
 _FIELD_LINE = re.compile(rb"(%s):([\t\x20-\x7e\x80-\xff]*)" % _TOKEN)
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
-_EMPTY_LINES = re.compile(rb"(?:\r?\n)*")
+_EMPTY_LINES = re.compile(rb"[\r\n]*")
 _ABSOLUTE = re.compile(rb"(?i)https?://[^/?@]+(/[^?]*)?(\?.*)?")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 

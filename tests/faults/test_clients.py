@@ -1,6 +1,6 @@
 """Clients that are slow, rude or idle: others are served, and nothing of them stays.
 
-FAULTS_IDLE says how many are idle; 10000 takes some 20 s.
+FAULTS_IDLE says how many are idle; 10000 is the promise.
 """
 
 import os

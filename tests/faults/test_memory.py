@@ -1,6 +1,6 @@
 """Large bodies against a side that stalls: the gateway holds a little of them, not all.
 
-FAULTS_BYTES says how large; 1000000000 is the promise, and takes half a minute.
+FAULTS_BYTES says how large; 1000000000 is the promise.
 """
 
 import os

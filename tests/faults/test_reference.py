@@ -10,6 +10,7 @@ CHUNKED = b"POST /n HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 # Cases of the corpus that are not ambiguous: they test what is done with them.
 PLAIN = {
+    "chunks: body that is empty",
     "chunks: extension with a value",
     "chunks: last chunk of many zeros",
     "chunks: trailers",
