@@ -101,12 +101,12 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def printed(results: Results) -> str:
+def printed(results: Results, at: Cores) -> str:
     tables = [
         f"{SCENARIOS[name].title}\n\n{report.table(results, SCENARIOS[name])}"
         for name in results
     ]
-    return "\n\n".join([*tables, targets.table(results)])
+    return "\n\n".join([*tables, targets.table(results, at)])
 
 
 def _names(option: str, known: Sequence[str]) -> Callable[[str], list[str]]:
@@ -164,7 +164,7 @@ def main() -> None:
         )
     except KeyboardInterrupt:
         raise Failed("stopped") from None
-    print(json.dumps(results, indent=2) if options.json else printed(results))
+    print(json.dumps(results, indent=2) if options.json else printed(results, at))
     if options.write:
         RESULTS.parent.mkdir(exist_ok=True)
         page = report.report(results, at, rounds=options.rounds, seconds=options.seconds)

@@ -32,6 +32,11 @@ class Cores:
     load: int
     second: int
 
+    @property
+    def spare(self) -> bool:
+        """Whether a second worker has a core for itself."""
+        return self.second not in (self.backend, self.load)
+
     def __str__(self) -> str:
         if self.backend == self.load:
             return f"each proxy on core {self.peer}, backend and load on core {self.load}"

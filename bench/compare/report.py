@@ -8,6 +8,7 @@ import re
 import subprocess
 from dataclasses import dataclass
 from importlib.metadata import version
+from statistics import median
 
 from bench.compare import targets
 from bench.compare.peers import TITLES
@@ -16,6 +17,7 @@ from bench.compare.results import Results, middle, ratio
 from bench.compare.scenarios import SCENARIOS, Scenario
 
 FULL = 0.9
+NOISE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +95,9 @@ def report(results: Results, cores: Cores, *, rounds: int, seconds: float) -> st
         f"{cores}; medians of alternating rounds, ratios to nginx's (or, where a table has one "
         "peer several times, to its first line). docs/performance.md has the method.",
         "## Targets",
-        targets.table(results),
+        targets.table(results, cores),
         _machine(),
+        *_disturbed(results),
     ]
     for name in results:
         parts += [f"## {SCENARIOS[name].title[0].upper()}{SCENARIOS[name].title[1:]}"]
@@ -127,8 +130,25 @@ def _machine() -> str:
     return f"{len(os.sched_getaffinity(0))} cores: {_model()}; Linux {platform.release()}."
 
 
+def _disturbed(results: Results) -> list[str]:
+    """Nothing where the machine was quiet."""
+    found = [
+        sample["others"]
+        for rounds in results.values()
+        for samples in rounds.values()
+        for sample in samples
+        if "others" in sample
+    ]
+    share = median(found) if found else 0.0
+    if share < NOISE:
+        return []
+    return [
+        f"**Not figures to quote**: other work had {share:.0%} of the proxies' core meanwhile."
+    ]
+
+
 def _of_workers(cores: Cores) -> str:
-    if cores.second in (cores.load, cores.backend):
+    if not cores.spare:
         return (
             "The second core is that of the load: this machine has none to spare, so that two "
             "workers cannot show twice the rate; nginx's lines tell what it allows."

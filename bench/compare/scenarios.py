@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -40,12 +41,15 @@ class Scenario:
 
 def measured(served: Served, run: Callable[[], Sample], unit: str = "cpu_s") -> Sample:
     """What the run says, with processor time, use of the core and memory. The run says how
-    many `units` the processor time is for, and `unit` what that is called."""
-    cpu, core = served.cpu_s(), core_s(served.core)
+    many `units` the processor time is for, and `unit` what that is called. `others`: the
+    share of the core that other processes had."""
+    cpu, core, began = served.cpu_s(), core_s(served.core), time.monotonic()
     sample = run()
+    own, took = served.cpu_s() - cpu, time.monotonic() - began
     busy, spent = core_s(served.core)
-    sample[unit] = (served.cpu_s() - cpu) / sample.pop("units")
+    sample[unit] = own / sample.pop("units")
     sample["core"] = (busy - core[0]) / max(spent - core[1], 1e-9)
+    sample["others"] = max(0.0, sample["core"] - own / took)
     rss, pss = served.memory_kib()
     return {**sample, "rss_mib": rss / 1024, "pss_mib": pss / 1024}
 
