@@ -44,7 +44,7 @@ class Exchange:
     """One request and its answer, over as many attempts as it takes.
 
     `attempts` is how many were made so far; `deadline` is on the engine's clock, None: no
-    bound.
+    bound. `ejected`: the keys of the backends whose failure here was one too many.
     """
 
     __slots__ = (
@@ -61,6 +61,7 @@ class Exchange:
         "_well",
         "attempts",
         "deadline",
+        "ejected",
         "head",
         "route",
     )
@@ -79,6 +80,7 @@ class Exchange:
         self.route = route
         self.head = head
         self.attempts = 0
+        self.ejected: tuple[str, ...] = ()
         bound = route.exchange_timeout_s
         self.deadline = clock() + bound if bound else None
         self._lease: BackendState | None = None
@@ -228,7 +230,8 @@ class Exchange:
         with pool.lock:
             now = self._clock()
             assert self._lease is not None
-            pool.failed(self._lease, now=now)
+            if pool.failed(self._lease, now=now):
+                self.ejected += (self._lease.key,)
             again = (
                 not self._responded
                 and not self._late()

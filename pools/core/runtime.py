@@ -256,18 +256,22 @@ class PoolState:
             state.verdict = verdict
         self._until = _LONG_AGO
 
-    def failed(self, state: BackendState, *, now: float) -> None:
-        """Count a failure of a backend, which may eject it."""
+    def failed(self, state: BackendState, *, now: float) -> bool:
+        """Count a failure of a backend; whether that ejects it."""
         spec = self.pool.spec.passive
         if state.passive.ejected(now) or not state.passive.failed(spec):
-            return
+            return False
         ready = [other for other in self._members if other.ready]
         others = sum(other.healthy(now) for other in ready if other is not state)
         ejected = sum(other.passive.ejected(now) for other in ready)
-        if passive.may_eject(spec, pool=len(ready), ejected=ejected, others_selectable=others):
-            state.passive.eject(spec, now)
-            state.warm_from = state.passive.until
-            self._until = _LONG_AGO
+        if not passive.may_eject(
+            spec, pool=len(ready), ejected=ejected, others_selectable=others
+        ):
+            return False
+        state.passive.eject(spec, now)
+        state.warm_from = state.passive.until
+        self._until = _LONG_AGO
+        return True
 
     def recovered(self, keys: Iterable[str], *, now: float) -> None:
         """End the ejections of these backends of the pool."""

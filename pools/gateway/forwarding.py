@@ -353,5 +353,7 @@ class Forwarding(Attempts):
         self._over = True
         self._leave_queue()
         self._exchange.close()
+        for key in self._exchange.ejected:
+            self._gateway.counters.backend(key).ejections += 1
         self._place_released()
         self._gateway.records.exchange(self, monotonic() - self._began, why)

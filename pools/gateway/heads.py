@@ -67,8 +67,9 @@ def answer(head: Head, fields: Pairs, request: Request, *, keep: bool) -> Answer
 
 
 def switching(head: Head, fields: Pairs, upgrade: bytes) -> bytes:
-    """The 101 for the client."""
-    fields = [*fields, (b"Connection", b"upgrade"), (b"Upgrade", upgrade)]
+    """The 101 for the client; it has no length (RFC 9110 §8.6)."""
+    fields = [field for field in fields if field[0].lower() != b"content-length"]
+    fields += [(b"Connection", b"upgrade"), (b"Upgrade", upgrade)]
     return b"HTTP/1.1 101 %b\r\n%b\r\n" % (head.reason, block(fields))
 
 

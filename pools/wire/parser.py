@@ -105,6 +105,8 @@ class ResponseParser:
             self._count(data)
             return
         had = len(self._body)
+        bodiless_bytes = self._bodiless_bytes + len(data)
+        measure = self.head is None and bodiless_bytes > MAX_HEAD_BYTES
         if not self._begun:
             self._begun = True
             if data.startswith(b"HTTP/1.1 "):
@@ -124,6 +126,8 @@ class ResponseParser:
             self._problem = self._problem or str(error)
         if self._problem:
             raise _malformed(self._problem)
+        if measure and self._heads_bytes() > MAX_HEAD_BYTES:
+            raise _malformed("has a head too large")
         if self.complete:
             return
         if self._length:
@@ -131,8 +135,8 @@ class ResponseParser:
         elif len(self._body) > had:
             self._bodiless_bytes = 0
         else:
-            self._bodiless_bytes += len(data)
-            if self._bodiless_bytes > MAX_HEAD_BYTES:
+            self._bodiless_bytes = bodiless_bytes
+            if bodiless_bytes > MAX_HEAD_BYTES:
                 raise _malformed("has a head too large")
 
     def end(self) -> None:
@@ -164,6 +168,14 @@ class ResponseParser:
         self.complete = not self._left
         self._body.append(data)
         self.body_bytes += size
+
+    def _heads_bytes(self) -> int:
+        """About what the heads took that are here, 1xx and final."""
+        heads = self.interim if self.head is None else [*self.interim, self.head]
+        return sum(
+            19 + sum(len(name) + len(value) + 4 for name, value in head.headers)
+            for head in heads
+        )
 
     # What httptools calls.
 

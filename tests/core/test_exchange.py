@@ -348,3 +348,12 @@ def test_a_second_report_on_an_attempt_takes_the_free_try_back():
         assert exchange.fail(failure(FailureKind.CONNECT, bytes_sent=False, replayable=True))
         second = exchange.acquire()
         assert second.backend is not first.backend and not second.fresh
+
+
+def test_ejected_backends_are_told():
+    bench = Bench(pool(2, passive={"failures": 1, "panic_percent": 0}))
+    exchange, attempt = bench.hold()
+    assert exchange.ejected == ()
+    exchange.fail(failure(**REPLAYABLE))
+    assert exchange.ejected == (attempt.key,)
+    exchange.close()

@@ -192,3 +192,13 @@ def test_a_malformed_interim_answer_spoils_what_follows():
     good = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     with pytest.raises(UpstreamError, match="malformed status line"):
         parsed(b"HTTP/1.1 100 \0\r\n\r\n" + good + b"x")
+
+
+@pytest.mark.parametrize("step", [MAX_HEAD_BYTES // 2, 4 * MAX_HEAD_BYTES])
+@pytest.mark.parametrize("end", [b"Content-Length: 0\r\n\r\n", b"\r\n"])
+def test_head_that_is_too_large_is_refused_in_whatever_pieces_it_comes(step, end):
+    parser = ResponseParser(b"GET")
+    answer = b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * (MAX_HEAD_BYTES // 8) + end
+    with pytest.raises(UpstreamError, match="too large"):
+        for start in range(0, len(answer), step):
+            parser.feed(answer[start : start + step])
