@@ -103,7 +103,8 @@ class Load:
 
     async def _client(self, number: int) -> None:
         connection = Connection(self._address, self._host)
-        for method in itertools.cycle(self._turns):
+        for turn in itertools.count(number):  # not all the same at the same time
+            method = self._turns[turn % len(self._turns)]
             if self._stopping or self._begun >= CAP:
                 break
             self._begun += 1

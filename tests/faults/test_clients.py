@@ -6,6 +6,7 @@ FAULTS_IDLE says how many are idle; 10000 is the promise.
 import os
 import socket
 import struct
+from contextlib import ExitStack
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.faults.load import Load, adds_up
 from tests.services import eventually
 
 IDLE = int(os.environ.get("FAULTS_IDLE", "2000"))
+GROUP = 200  # open at once
 SLOW = 300
 
 # Of the gateway's whole memory, by what a test does to it: generous, and no leak fits in.
@@ -123,16 +125,24 @@ def test_reset_of_clients_leaves_nothing_behind(gateway, site, sent):
     assert {one.backend for one in load.outcomes} == {each.name for each in site.backends}
 
 
+def served(socks):
+    assert {answer[:13] for answer in hear(socks, b" 0\n")} == {b"HTTP/1.1 200 "}
+
+
 def test_many_idle_clients_are_held_and_served(gateway):
     """Each asks once, and again after all the others did."""
     request = GET % (b"", b"X-Fault-Id: idle\r\n")
-    with crowd(gateway.address, IDLE) as socks:
-        for _ in range(2):
-            for start in range(0, IDLE, 200):
-                some = socks[start : start + 200]
-                say(some, request)
-                assert {answer[:13] for answer in hear(some, b" 0\n")} == {b"HTTP/1.1 200 "}
-            assert gateway.connections() == IDLE
+    with ExitStack() as stack:
+        groups = []
+        for _ in range(0, IDLE, GROUP):
+            groups.append(stack.enter_context(crowd(gateway.address, GROUP)))
+            say(groups[-1], request)
+            served(groups[-1])
+        assert gateway.connections() == GROUP * len(groups)
+        for socks in groups:
+            say(socks, request)
+            served(socks)
+        assert gateway.connections() == GROUP * len(groups)
         with Load(gateway.address, host="steady.test") as load:
             load.wait(200)
         assert load.failed() == []
