@@ -3,10 +3,12 @@
     pip install py-spy
     python -m bench.profile [--peer gateway] [--scenario small] [--seconds 10] [--lines]
 
-Prints shares of the processor time of the worker: by place (system calls, uvloop, httptools,
-a module of ours), then by function, or by line. A sample counts for the innermost frame that
-is of Python, of uvloop or of httptools, or is a system call: what the interpreter does there
-is that function's own. `--keep FILE` keeps the samples, for a flame graph.
+Prints how much of the worker's processor time is the kernel's (proc(5), exact), then shares of
+all of it by module and by function, or by line. A sample counts for the innermost function of
+Python: what uvloop, httptools and system calls do for it is its own, and `Runner.run` is
+uvloop's loop with its reads and waits. The worker is not stopped for a sample: that would
+find it in system calls far too often. Samples that are torn for that reason are dropped.
+`--keep FILE` keeps them, for a flame graph.
 """
 
 from __future__ import annotations
@@ -25,33 +27,28 @@ from bench.gateway import FILES
 
 RATE = 500  # samples a second
 LONGEST = 30  # lines of a table
-SYSTEM = re.compile(
-    r"(write|writev|read|recv|send|sendto|recvfrom|epoll_pwait|epoll_ctl|connect|accept4?|"
-    r"close|socket|shutdown|getpeername|getsockname|setsockopt|clock_gettime|futex)\b"
-)
-NATIVE = {
-    "uvloop": re.compile(r"uvloop|\(loop\.c|uv__|\(core\.c|\(linux\.c|\(stream\.c|\.pyx"),
-    "httptools": re.compile(r"httptools|llhttp|\(parser\.c|\(api\.c"),
-}
-PYTHON = re.compile(r"(.+) \((.+\.py):(\d+)\)")
+FRAME = re.compile(r"(.+) \((.+\.py):(\d+)\)")
 
 
 def place(stack: str) -> tuple[str, str, str] | None:
-    """Where a sample belongs: place, function, line. None: in a thread that waits."""
-    frames = stack.split(";")
-    if any(frame.startswith("Condition.wait (") for frame in frames):
+    """Module, function and line of a sample. None: torn, or in a thread that waits."""
+    found = FRAME.fullmatch(stack.rpartition(";")[2])
+    if found is None or "Condition.wait (" in stack:
         return None
-    if (leaf := frames[-1]).endswith("(libc.so.6)") and (found := SYSTEM.match(leaf)):
-        return "system calls", found[0], found[0]
-    for frame in reversed(frames):
-        for name, pattern in NATIVE.items():
-            if pattern.search(frame):
-                return name, name, name
-        if found := PYTHON.fullmatch(frame):
-            function, file, line = found.groups()
-            file = re.sub(r".*/(?:site-packages|lib/python[\d.]+)/", "", file)
-            return file, f"{file}: {function}", f"{file}:{line} {function}"
-    return "the interpreter", "the interpreter", "the interpreter"
+    function, file, line = found.groups()
+    file = re.sub(r".*/(?:site-packages|lib/python[\d.]+)/", "", file)
+    return file, f"{file}: {function}", f"{file}:{line} {function}"
+
+
+def kernel_share(pid: int, before: tuple[int, int]) -> float:
+    user, kernel = (now - then for now, then in zip(times(pid), before, strict=True))
+    return kernel / max(user + kernel, 1)
+
+
+def times(pid: int) -> tuple[int, int]:
+    """Ticks of the process in user mode and in the kernel."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]), int(fields[12])
 
 
 def shares(counts: Counter[str]) -> str:
@@ -61,30 +58,31 @@ def shares(counts: Counter[str]) -> str:
 
 
 def sampled(name: str, peer: str, seconds: int, kept: Path) -> str:
-    """The line of the scenario's result while samples are taken into the file."""
-    scenario = scenarios.SCENARIOS[name]
+    """The scenario's result and the kernel's share; samples are taken into the file."""
+    scenario, at = scenarios.SCENARIOS[name], cores()
     with (
         TemporaryDirectory(prefix="proxysite-profile-") as folder,
-        peers.site(Path(folder), cores()) as site,
+        peers.site(Path(folder), at) as site,
         peers.served(
             site, next(one for one in scenario.subjects if one.peer == peer)
         ) as served,
     ):
         scenario.measure(site, served, 1.0)  # warm
-        command = ["py-spy", "record", "--native", "--format", "raw", "--rate", str(RATE)]
-        command += ["--duration", str(seconds), "--output", str(kept)]
-        # The last of the tree is the worker.
-        recorder = subprocess.Popen(
-            [*command, "--pid", str(tree(served.pid)[-1])], stdout=subprocess.DEVNULL
-        )
+        worker = tree(served.pid)[-1]  # the last one: masters stand before it
+        command = ["py-spy", "record", "--nonblocking", "--format", "raw", "--rate", str(RATE)]
+        command += ["--duration", str(seconds), "--output", str(kept), "--pid", str(worker)]
+        before = times(worker)
+        recorder = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
             sample = scenario.measure(site, served, seconds + 1.0)
+            share = kernel_share(worker, before)
             if recorder.wait(60):
                 raise Failed("py-spy ends with an error: see above")
         finally:
             recorder.kill()
             recorder.wait()
-    return ", ".join(f"{key} {value:.5g}" for key, value in sample.items())
+    found = ", ".join(f"{key} {value:.5g}" for key, value in sample.items())
+    return f"{found}\n\n{share:6.1%}  in the kernel, whoever asked for it"
 
 
 def main() -> None:
