@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import resource
@@ -72,8 +73,12 @@ class GatewayWorker(Worker):  # type: ignore[misc]
 
     def run(self) -> None:
         _raise_file_limit()
+        engine = watch.engine()
+        # What was made until now stays: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._run(self.app.plan, watch.engine()))
+            runner.run(self._run(self.app.plan, engine))
 
     async def _run(self, plan: Plan, engine: Engine) -> None:
         loop = asyncio.get_running_loop()

@@ -81,12 +81,12 @@ def test_what_is_shown_is_what_is_routed_by():
     ],
 )
 def test_a_pool_says_how_many_of_its_backends_are_up(verdict, text, colour):
-    shown = health.tally(backend(verdict=one, age_s=-60) for one in verdict)
+    shown = health.tally(backend(verdict=one, age_s=-86_400) for one in verdict)
     assert text in shown
     assert f"pools-{colour}" in shown
 
 
 def test_a_reason_is_never_markup():
-    row = backend(age_s=-60)
+    row = backend(age_s=-86_400)
     row.health.reason = "<script>"
     assert "<script>" not in health.shown(row)
