@@ -202,7 +202,7 @@ class Attempts(ABC):
             upstream.write(head)
             return
         upstream.write(head + upload.begin())
-        if not request.complete:
+        if not request.complete and not request.expects_continue:
             self._client_since = self._touched
         self._client.body_taken()
 
@@ -285,7 +285,9 @@ class Attempts(ABC):
         """The pool retries this status: away with the answer."""
         self._drop_upstream()
         self._failure = UpstreamError(FailureKind.ERROR, f"the backend answered {head.status}")
-        self._gateway.counters.backend(self._backend_key).retries += 1
+        counters = self._gateway.counters.backend(self._backend_key)
+        counters.failures += 1
+        counters.retries += 1
         self._place_released()
         self._attempt()
 
@@ -321,6 +323,7 @@ class Attempts(ABC):
         if upstream.idle_s < 0:
             head = upstream.parser.head
             upstream.idle_s = idle_s(head.headers if head else (), spec.keepalive_s)
+        upstream.parser.head = None  # it may be large
         upstream.idle_until = self._touched + upstream.idle_s
         if self._client.write_paused:
             upstream.transport.resume_reading()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Hashable
 
@@ -14,6 +15,10 @@ from pools.gateway.idle import IdleConnections
 from pools.gateway.resolver import Resolver
 from pools.gateway.upstream import Upstream
 from pools.wire.errors import UpstreamError
+
+logger = logging.getLogger("pools.gateway")
+
+MOST_EACH_S = 1.0  # for an address while there are others
 
 
 def key_of(backend: CompiledBackend, pool: CompiledPool) -> Hashable:
@@ -39,13 +44,21 @@ class Dialler:
         """A new connection; raises UpstreamError of kind CONNECT."""
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._connect(backend, pool)
+                upstream = await self._connect(backend, pool, timeout_s)
         except TimeoutError:
             raise _cannot(f"timed out after {timeout_s:g} s") from None
         except OSError as error:  # of TLS too
             raise _cannot(str(error)) from error
+        except Exception as error:  # a request must not wait for ever for what broke here
+            logger.exception("connecting to %s", backend.key)
+            raise _cannot(repr(error)) from error
+        if upstream.closed:  # before anything was sent
+            raise _cannot("it was closed at once")
+        return upstream
 
-    async def _connect(self, backend: CompiledBackend, pool: CompiledPool) -> Upstream:
+    async def _connect(
+        self, backend: CompiledBackend, pool: CompiledPool, timeout_s: float
+    ) -> Upstream:
         key = key_of(backend, pool)
         context: ssl.SSLContext | None = None
         server_name: str | None = None
@@ -66,7 +79,7 @@ class Dialler:
         for address in addresses[:-1]:
             try:
                 # A part of the time for each, so that a silent address leaves some for others.
-                async with asyncio.timeout(_SHARE_S):
+                async with asyncio.timeout(min(MOST_EACH_S, timeout_s / len(addresses))):
                     _, upstream = await self._loop.create_connection(
                         protocol, address, port, ssl=context, server_hostname=server_name
                     )
@@ -79,9 +92,6 @@ class Dialler:
         )
         self._resolver.prefer(host, addresses[-1])
         return upstream
-
-
-_SHARE_S = 1.0
 
 
 def _cannot(reason: str) -> UpstreamError:

@@ -48,7 +48,9 @@ class Downstream(asyncio.Protocol):
         "_read_paused",
         "_reader",
         "_scheme",
+        "_stuck_since",
         "_transport",
+        "_unsent_bytes",
         "deadline",
         "peer",
         "write_paused",
@@ -67,6 +69,8 @@ class Downstream(asyncio.Protocol):
         self._pumping = False
         self._read_paused = False
         self.write_paused = False
+        self._unsent_bytes = 0  # when last looked at, and since when it is so
+        self._stuck_since = 0.0
         self.deadline = 0.0
 
     # --- what the event loop calls -----------------------------------------------------
@@ -98,11 +102,13 @@ class Downstream(asyncio.Protocol):
         if self._current is None and self._pump() and not self._head_timed and reader.in_head:
             self._head_timed = True
             self.deadline = monotonic() + self._gateway.conf.client_header_timeout_s
-        if reader.waiting or reader.rest is not None:
+        if reader.behind:
             self._pause()
 
     def eof_received(self) -> None:
         """The transport closes itself then."""
+        self._leaving = True
+        self.deadline = monotonic() + LINGER_S
         self._leave_alone()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -136,6 +142,9 @@ class Downstream(asyncio.Protocol):
             while not (self.busy or self._leaving or self.write_paused):
                 if reader.waiting:
                     self._begin(reader.waiting.pop(0))
+                elif reader.read_on():
+                    if reader.refusal is not None:
+                        reader.give_up_arriving()
                 elif reader.refusal is not None:
                     self._refuse(reader.refusal)
                 else:
@@ -168,20 +177,19 @@ class Downstream(asyncio.Protocol):
             self._leave()
             return
         reader, conf = self._reader, self._gateway.conf
-        if reader.rest is not None:
-            reader.read_on()
         self._head_timed = reader.in_head
         self.deadline = monotonic() + (
             conf.client_header_timeout_s if self._head_timed else conf.client_keepalive_s
         )
+        if self._gateway.draining:
+            self.close_idle()
         self._pump()
 
     def body_taken(self) -> None:
         """Read on, if there is room for more."""
         if not self._read_paused or self._leaving or self._transport.is_closing():
             return
-        reader = self._reader
-        if not reader.waiting and reader.rest is None:
+        if not self._reader.behind:
             self._read_paused = False
             self._transport.resume_reading()
 
@@ -269,7 +277,7 @@ class Downstream(asyncio.Protocol):
 
     def close_idle(self) -> bool:
         """Close it if no request is under way; whether it was."""
-        if self.busy or self._reader.waiting or self._reader.in_head:
+        if self._leaving or self.busy or self._reader.behind or self._reader.in_head:
             return False
         self._leaving = True
         self._transport.close()
@@ -301,6 +309,8 @@ class Downstream(asyncio.Protocol):
                 self._transport.abort()
             else:
                 self._current.check(now)
+        elif self._takes_something(now):
+            self.deadline = now + LINGER_S
         elif self._leaving:
             self._transport.abort()
         elif self._reader.in_head:
@@ -310,6 +320,15 @@ class Downstream(asyncio.Protocol):
         else:
             self._leaving = True
             self._transport.close()
+
+    def _takes_something(self, now: float) -> bool:
+        """Whether the client still takes the last answer, however slowly."""
+        if not self._transport.get_write_buffer_size():
+            return False
+        left = self.untaken_bytes
+        if left != self._unsent_bytes:
+            self._unsent_bytes, self._stuck_since = left, now
+        return now - self._stuck_since < self._gateway.conf.client_send_timeout_s
 
     def _leave_alone(self) -> None:
         """The client has left."""

@@ -44,6 +44,8 @@ class Forwarding(Attempts):
     __slots__ = (
         "_began",
         "_chunked",
+        "_continued",
+        "_deaf_since",
         "_endless",
         "_keep",
         "_stuck_bytes",
@@ -68,6 +70,8 @@ class Forwarding(Attempts):
         self._chunked = False  # the answer's body, to the client
         self._endless = False  # but for the connection's end
         self._tunnel: Tunnel | None = None
+        self._continued = False  # the client was told to send its body
+        self._deaf_since = 0.0  # when the client was last seen to take anything
         self._stuck_bytes = 0  # what lay before whom we wait for, when last looked at
         self.sent_bytes = 0
         self.first_byte_s: float | None = None
@@ -136,7 +140,8 @@ class Forwarding(Attempts):
         if self.request.version == "1.0":
             return
         for head in heads:
-            if head.status == 100 and self.request.expects_continue:
+            if head.status == 100 and self.request.expects_continue and not self._continued:
+                self._continued = True
                 self._client.write(CONTINUE)
             elif head.status == 103:
                 links = self._gateway.rules.hints(head.headers, self.route)
@@ -234,7 +239,7 @@ class Forwarding(Attempts):
 
     def client_full(self) -> None:
         """The client reads more slowly than the answer comes."""
-        self._client_since = monotonic()
+        self._client_since = self._deaf_since = monotonic()
         self._stuck_bytes = 0
         if self._upstream is not None:
             self._upstream.transport.pause_reading()
@@ -277,8 +282,8 @@ class Forwarding(Attempts):
         left = self._client.untaken_bytes
         if left != self._stuck_bytes:
             self._stuck_bytes = left
-            self._client_since = now
-        elif now - self._client_since >= self._gateway.conf.client_send_timeout_s:
+            self._deaf_since = now
+        elif now - self._deaf_since >= self._gateway.conf.client_send_timeout_s:
             self._cut_short("the client took nothing for too long")
 
     def _check_silence(self, now: float) -> None:
@@ -290,20 +295,27 @@ class Forwarding(Attempts):
                 self._stuck_bytes = left
                 self._touched = now
         silent_s = now - self._touched
-        if not self.request.complete and not self._full and not self.answered:
+        if self._awaits_body:
             if silent_s >= self._gateway.conf.client_body_timeout_s:
                 self.refuse(408, "the body did not come in time")
         elif silent_s >= self.route.response_timeout_s:
             words = "stopped sending" if self.answered else "did not answer in time"
             self.upstream_failed(UpstreamError(FailureKind.TIMEOUT, f"the backend {words}"))
 
+    @property
+    def _awaits_body(self) -> bool:
+        """Whether it is the client's turn to send: not where it waits for a 100 first."""
+        request = self.request
+        if request.complete or self._full:
+            return False
+        return self._continued or bool(request.received_bytes) or not request.expects_continue
+
     def _out_of_time(self, now: float) -> None:
         """The exchange took too long. It is the backend's failure if at least half of the
         time went by in one wait for it."""
         why = "the exchange took too long"
         self._leave_queue()
-        awaits_body = not self.request.complete and not self._full
-        if awaits_body and not self.answered:
+        if self._awaits_body and not self.answered:
             self.refuse(408, why)
             return
         waited_for_it = not self._client.write_paused and self._upstream is not None
@@ -317,6 +329,11 @@ class Forwarding(Attempts):
     # --- tunnels ---------------------------------------------------------------------------
 
     def _open_tunnel(self, upstream: Upstream, head: Head) -> None:
+        if self._upload is not None and not self._upload.sent_all:
+            # What follows of the body would be taken for the other protocol's.
+            why = "the backend switched protocols before it had the request"
+            self.upstream_failed(UpstreamError(FailureKind.ERROR, why))
+            return
         self.answered = True
         self.status = 101
         self._client.write(switching(head, self._fields(head), self._upgrade or b""))
@@ -332,6 +349,8 @@ class Forwarding(Attempts):
             clock=monotonic,
             ended=self._tunnel_ended,
         )
+        if self._client.write_paused:  # the transport says it once, and said it before
+            upstream.transport.pause_reading()
         self._tunnel.start(to_backend=early, to_client=to_client)
 
     def _tunnel_ended(self, why: str) -> None:

@@ -10,9 +10,11 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
+from itertools import islice
 
 from pools.conf import Conf
 from pools.core.engine import Engine
@@ -29,8 +31,11 @@ from pools.gateway.resolver import Resolver
 from pools.gateway.troubles import Troubles
 from pools.wire.ids import make_id
 
+logger = logging.getLogger("pools.gateway")
+
 SWEEP_S = 0.25
 FORGET_S = 60.0
+LOOKED_AT = 64  # clients, to find an idle one: whoever floods must not make it long
 
 
 class Gateway:
@@ -151,9 +156,8 @@ class Gateway:
 
     def _make_room(self, newest: Downstream) -> bool:
         """Close a client that is idle, for one that wants something."""
-        return any(
-            client is not newest and client.close_idle() for client in tuple(self._clients)
-        )
+        some = tuple(islice(self._clients, LOOKED_AT))
+        return any(client is not newest and client.close_idle() for client in some)
 
     def _forget_address(self, client: Downstream) -> None:
         left = self._addresses[client.peer] - 1
@@ -167,9 +171,11 @@ class Gateway:
         now = time.monotonic()
         for client in tuple(self._clients):
             if client.deadline <= now:
-                client.sweep(now)
+                self._guarded(client.sweep, now)
+            elif self.draining:
+                client.close_idle()
         for forwarding in tuple(self._tunnels):
-            forwarding.check(now)
+            self._guarded(forwarding.check, now)
         self.queues.sweep()
         self.idle.sweep(now)
         self.troubles.sweep(now)
@@ -182,4 +188,11 @@ class Gateway:
                 {status.key for status in self.engine.status()},
             )
         for called in self.on_sweep:
+            self._guarded(called, now)
+
+    def _guarded(self, called: Callable[[float], None], now: float) -> None:
+        """What fails for one must not be late for all others."""
+        try:
             called(now)
+        except Exception:
+            logger.exception("in a sweep")

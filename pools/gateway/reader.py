@@ -5,6 +5,10 @@ Rules:
   refused here. What was refused is never read on.
 - Behind a request that asks for another protocol nothing is parsed: it is that protocol's if
   an answer agrees, and HTTP if none does.
+- Once a request is complete, at most SLICE_BYTES behind it are parsed before it is served:
+  many small requests take much more memory than the bytes they came in.
+- A request with a body switches to nothing: it is served as if it had not asked (RFC 9110
+  §7.8 leaves that to the server). llhttp would take the body for the other protocol's bytes.
 - Trailers are dropped.
 """
 
@@ -19,6 +23,8 @@ from pools.core.headers import Pairs
 from pools.gateway.requests import Request
 from pools.wire.errors import Refused
 
+SLICE_BYTES = 16_384
+
 
 class RequestReader:
     """Those of one connection.
@@ -32,9 +38,12 @@ class RequestReader:
         "_conf",
         "_fed_bytes",
         "_headers",
+        "_held",
         "_may_be_large",
         "_parser",
+        "_replaying_head",
         "_target",
+        "_unread_body",
         "arriving",
         "refusal",
         "rest",
@@ -54,6 +63,14 @@ class RequestReader:
         self.arriving: Request | None = None
         self.refusal: Refused | None = None
         self.rest: bytes | None = None
+        self._held = b""  # not parsed yet, behind requests that are
+        self._unread_body = False  # llhttp skips the body of the request that is arriving
+        self._replaying_head = False  # it is told of that body
+
+    @property
+    def behind(self) -> bool:
+        """Whether there is something to serve or to parse before more is to be read."""
+        return bool(self.waiting or self._held or self.rest is not None)
 
     @property
     def in_head(self) -> bool:
@@ -65,7 +82,25 @@ class RequestReader:
             return
         if self.rest is not None:
             self.rest += data
-            return
+        elif self._held or len(data) > SLICE_BYTES:
+            self._held += data
+            self._parse_held()
+        else:
+            self._parse(data)
+
+    def _parse_held(self) -> None:
+        held, at = self._held, 0
+        while at < len(held) and self.refusal is None and self.rest is None:
+            self._parse(held[at : at + SLICE_BYTES])
+            at += SLICE_BYTES
+            if self.waiting and self.arriving is None:
+                break
+        self._held = held[at:]
+        if self.rest is not None:
+            self.rest += self._held
+            self._held = b""
+
+    def _parse(self, data: bytes) -> None:
         arriving = self.arriving
         before = arriving.received_bytes if arriving is not None else 0
         self._fed_bytes += len(data)
@@ -74,8 +109,12 @@ class RequestReader:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as switch:
-            self.rest = data[switch.args[0] :]
+            rest = data[switch.args[0] :]
             self._parser = httptools.HttpRequestParser(self)
+            if self._unread_body:
+                self._read_body(rest)
+            else:
+                self.rest = rest
         except httptools.HttpParserError as error:
             self._refuse(400, str(error))
         if arriving is not None and arriving.received_bytes > before:
@@ -83,11 +122,17 @@ class RequestReader:
         elif self._may_be_large:
             self._look_for_an_end()
 
-    def read_on(self) -> None:
-        """No answer agreed to another protocol: what came meanwhile is HTTP."""
-        rest, self.rest = self.rest, None
-        if rest:
-            self.feed(rest)
+    def read_on(self) -> bool:
+        """Parse what came behind what was served; whether there was anything.
+
+        If that asked for another protocol, no answer agreed: it is HTTP.
+        """
+        if self.rest is not None:
+            self._held, self.rest = self.rest, None
+        if not self._held or self.refusal is not None:
+            return False
+        self._parse_held()
+        return True
 
     def give_up_arriving(self) -> Request | None:
         """The request that is refused, if its head had come; it is not `waiting` any more."""
@@ -100,17 +145,21 @@ class RequestReader:
         """Let go of the parser, which refers back here."""
         self._parser = None
         self.waiting = []
+        self._held = b""
 
     # --- what the parser calls -----------------------------------------------------------
 
     def on_url(self, url: bytes) -> None:
-        self._target += url
+        if not self._replaying_head:
+            self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.arriving is None:
             self._headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
+        if self._replaying_head:
+            return
         parser, headers, conf = self._parser, self._headers, self._conf
         request = Request(
             parser.get_method(),
@@ -130,6 +179,9 @@ class RequestReader:
         self._headers = []
         self._fed_bytes = 0
         self.arriving = request
+        if request.upgrade and _body_framing(request):
+            request.upgrade = False
+            self._unread_body = True
         if self.refusal is None:
             self.waiting.append(request)
 
@@ -141,12 +193,24 @@ class RequestReader:
             request.received_bytes += len(data)
 
     def on_message_complete(self) -> None:
+        if self._unread_body:
+            return
         if self.arriving is not None:
             self.arriving.complete = True
             self.arriving = None
         self._fed_bytes = 0
 
     # --- within ----------------------------------------------------------------------------
+
+    def _read_body(self, rest: bytes) -> None:
+        """Have a new parser read the body that the last one skipped."""
+        assert self.arriving is not None
+        self._unread_body = False
+        self._replaying_head = True
+        self._parser.feed_data(b"PUT / HTTP/1.1\r\n%b\r\n" % _body_framing(self.arriving))
+        self._replaying_head = False
+        if rest:
+            self._parse(rest)
 
     def _refuse(self, status: int, reason: str) -> None:
         self.refusal = self.refusal or Refused(status, reason)
@@ -162,6 +226,14 @@ class RequestReader:
             self._refuse(414, "the target is too long")
         elif max(self._fed_bytes, _size(self._headers)) > conf.max_header_bytes:
             self._refuse(431, "the header is too large")
+
+
+def _body_framing(request: Request) -> bytes:
+    """The field that says how its body is framed; b"": it has none."""
+    if (coding := request.fields.get(b"transfer-encoding")) is not None:
+        return b"Transfer-Encoding: %b\r\n" % coding
+    length = request.fields.get(b"content-length", b"0")
+    return b"Content-Length: %b\r\n" % length if length.strip(b"0") else b""
 
 
 def _size(headers: Pairs) -> int:

@@ -91,10 +91,15 @@ class Resolver:
                 found: Addresses | OSError = self._look_up(name)
             except OSError as error:
                 found = error
+            except Exception as error:
+                found = OSError(repr(error))
             with suppress(RuntimeError):  # the loop has ended meanwhile
                 self._loop.call_soon_threadsafe(self._end, known, found)
 
-        threading.Thread(target=work, name=f"resolve {name}", daemon=True).start()
+        try:
+            threading.Thread(target=work, name=f"resolve {name}", daemon=True).start()
+        except RuntimeError as error:  # no more threads: later there may be
+            self._end(known, OSError(str(error)))
 
     def _end(self, known: _Known, found: Addresses | OSError) -> None:
         if isinstance(found, OSError):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+LAST_S = 10.0
+
 # Of this tunnel's life, in seconds and bytes: how it went, for counters and the log.
 Ended = Callable[[str], None]
 
@@ -19,7 +21,16 @@ class Tunnel:
     `ended` is called once, with the reason.
     """
 
-    __slots__ = ("_backend", "_client", "_clock", "_ended", "idle_s", "sent_bytes", "touched")
+    __slots__ = (
+        "_backend",
+        "_client",
+        "_clock",
+        "_ended",
+        "_why",
+        "idle_s",
+        "sent_bytes",
+        "touched",
+    )
 
     def __init__(
         self,
@@ -35,6 +46,7 @@ class Tunnel:
         self.idle_s = idle_s
         self.sent_bytes = 0  # to the client
         self._ended: Ended | None = ended
+        self._why = ""  # it ends
         self._client = _End(self, client, "the client")
         self._backend = _End(self, backend, "the backend")
         self._client.other, self._backend.other = self._backend, self._client
@@ -53,7 +65,7 @@ class Tunnel:
     def check(self, now: float) -> None:
         """End it if nothing went through for too long."""
         if now - self.touched >= self.idle_s:
-            self.cut("nothing went through the tunnel for too long")
+            self.cut(self._why or "nothing went through the tunnel for too long")
 
     def cut(self, why: str) -> None:
         ended, self._ended = self._ended, None
@@ -63,12 +75,17 @@ class Tunnel:
             ended(why)
 
     def lost(self, end: _End) -> None:
-        """One end is gone: what it sent still reaches the other, and then that ends too."""
-        if not end.other.transport.is_closing():
+        """One end is gone. What it sent still reaches the other, unless that takes nothing
+        for LAST_S; only then is the tunnel over."""
+        if not self._why:
+            self._why = f"{end.name} ended the tunnel"
+            self.idle_s = min(self.idle_s, LAST_S)
+            self.touched = self._clock()
             end.other.transport.close()
+            return
         ended, self._ended = self._ended, None
         if ended is not None:
-            ended(f"{end.name} ended the tunnel")
+            ended(self._why)
 
 
 class _End(asyncio.Protocol):

@@ -388,3 +388,24 @@ def test_bytes_before_the_101_are_held_back(site, connect):
     assert took[0] < 50_000_000
     assert client.head().status == 101
     assert client.exactly(3) == b"all"
+
+
+@pytest.mark.rule("Q7", "Q9")
+@pytest.mark.parametrize("token", ["websocket", "foo", "h2c"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_body_of_a_request_that_asks_to_switch_is_no_request(site, connect, token, chunked):
+    smuggled = b"GET /smuggled HTTP/1.1\r\nHost: plain.test\r\n\r\n"
+    framing = (
+        b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % len(smuggled)
+    )
+    client = connect()
+    client.send(
+        b"POST / HTTP/1.1\r\nHost: plain.test\r\nConnection: upgrade\r\n"
+        b"Upgrade: %b\r\n%b\r\n\r\n" % (token.encode(), framing)
+    )
+    client.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(smuggled), smuggled) if chunked else smuggled)
+    assert client.response().status == 200
+    assert site.one.got().body == smuggled
+    client.send(b"GET /next HTTP/1.1\r\nHost: plain.test\r\n\r\n")
+    assert client.response().status == 200
+    assert site.one.got().target == b"/next"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pools.conf import Conf
-from pools.gateway.reader import RequestReader
+from pools.gateway.reader import SLICE_BYTES, RequestReader
 
 CONF = Conf(max_header_bytes=1000, max_header_fields=5, max_target_bytes=100)
 GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -109,3 +109,43 @@ def test_nothing_is_parsed_behind_a_request_for_another_protocol():
     reader.read_on()
     assert reader.rest is None
     assert [target for _, target, _, _ in seen(reader)] == [b"/", b"/a", b"/a"]
+
+
+def test_pipelined_requests_are_parsed_as_they_are_served():
+    """A request takes many times the memory of its bytes."""
+    reader = read(GET * 10_000)
+    assert len(reader.waiting) <= SLICE_BYTES / len(GET) + 1
+    served = 0
+    while reader.waiting or reader.read_on():
+        served += bool(reader.waiting and reader.waiting.pop(0))
+    assert served == 10_000
+
+
+def test_malformed_request_behind_a_switch_that_was_declined_is_given_up():
+    ask = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    bad = b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nZZ"
+    reader = read(ask + bad)
+    reader.waiting.clear()
+    assert reader.read_on()
+    assert reader.refusal is not None
+    reader.give_up_arriving()
+    assert reader.waiting == []
+
+
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        (b"Content-Length: 5", b"hello"),
+        (b"Transfer-Encoding: chunked", b"5\r\nhello\r\n0\r\n\r\n"),
+    ],
+)
+@pytest.mark.parametrize("token", [b"websocket", b"h2c", b"foo"])
+@pytest.mark.parametrize("step", [1, 7, 10_000])
+def test_body_of_a_request_for_another_protocol_is_its_body(framing, body, token, step):
+    """llhttp takes it for what comes behind: a request of the attacker's choice."""
+    head = b"POST /b HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: %b\r\n%b\r\n\r\n"
+    sent = head % (token, framing) + body + GET
+    reader = read(*(sent[at : at + step] for at in range(0, len(sent), step)))
+    assert seen(reader) == [(b"POST", b"/b", b"hello", True), (b"GET", b"/a", b"", True)]
+    assert not reader.waiting[0].upgrade
+    assert reader.rest is None
