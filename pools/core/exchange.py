@@ -244,12 +244,16 @@ class Exchange:
                     replayable=replayable,
                 )
                 and pool.another(self._tried, now=now)
-                and (self._retrying or pool.budget.take(pool.in_flight))
+                and (reason is RetryOn.CONNECT or self._in_budget(pool))
             )
             if again:
-                self._retrying = True
                 self._release()
         return again
+
+    def _in_budget(self, pool: PoolState) -> bool:
+        """Whether this one may retry, as one of the pool's few that do."""
+        self._retrying = self._retrying or pool.budget.take(pool.in_flight)
+        return self._retrying
 
     def _end_lease(self) -> None:
         with self._pool.lock:

@@ -9,7 +9,8 @@ Rules:
   closed by the backend just then; the request gets one free try on a fresh connection,
   which counts neither as an attempt nor as a failure.
 - Retries stay below a share of the requests in flight, so that a pool in trouble does
-  not get its load multiplied (Envoy retry budget).
+  not get its load multiplied (Envoy retry budget). Who was not connected to got no load:
+  going elsewhere then is outside the budget, or a killed backend would cost requests.
 """
 
 from __future__ import annotations

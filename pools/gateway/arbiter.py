@@ -5,7 +5,7 @@ Rules:
   them cannot be. They go from program to program with an upgrade (SIGUSR2).
 - It serves nothing, and holds no connection and no thread when it forks.
 - Workers that are to go (SIGHUP, SIGTTOU) drain, and are not counted meanwhile: who dies is
-  replaced at once. On SIGHUP they go on until the new ones serve.
+  replaced, at most a second later. On SIGHUP they go on until the new ones serve.
 - Who has not ended when its grace is over is killed.
 """
 
@@ -35,6 +35,8 @@ logger = logging.getLogger("pools.gateway")
 HUNG_S = 30.0
 # More than the longest grace, for what ends with it to be written.
 LAST_WORDS_S = 5.0
+# Where workers end as soon as they begin, no more are started at a time.
+RESPAWN_S = 1.0
 WORKER = "pools.gateway.worker.GatewayWorker"
 
 
@@ -106,6 +108,7 @@ class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
         # As this program was started, which may have been by `python -m`.
         self.START_CTX["args"] = [sys.executable, *sys.orig_argv[1:]]
         self._last_stale = 0  # workers up to this age are to be replaced
+        self._spawn_from = 0.0  # on time.monotonic
 
     def start(self) -> None:
         super().start()
@@ -122,8 +125,11 @@ class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
         staying = [worker for worker in workers if worker.retire_by is None]
         stale = [worker for worker in staying if worker.age <= self._last_stale]
         fresh = [worker for worker in staying if worker.age > self._last_stale]
-        for _ in range(self.num_workers - len(fresh)):
-            self.spawn_worker()
+        missing = self.num_workers - len(fresh)
+        if missing > 0 and time.monotonic() >= self._spawn_from:
+            self._spawn_from = time.monotonic() + RESPAWN_S
+            for _ in range(missing):
+                self.spawn_worker()
         if stale and len(fresh) >= self.num_workers and all(map(_serves, fresh)):
             for worker in stale:
                 self._retire(worker)

@@ -84,7 +84,7 @@ class Forwarding(Attempts):
             return
         if request.upgrade and request.version == "1.1":
             self._upgrade = upgrade_asked(request.headers, route)
-        if not request.complete or request.received_bytes:
+        if not request.complete or request.received_bytes or request.length is None:
             self._upload = Upload(request)
         self._lines = request_fields(
             request, self.arrived, route, self._gateway.rules, self._upgrade

@@ -14,6 +14,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httptools
@@ -24,6 +25,8 @@ from pools.gateway.requests import Request
 from pools.wire.errors import Refused
 
 SLICE_BYTES = 16_384
+
+_OTHER_PROTOCOL = re.compile(rb" (?:RTSP|ICE)/")
 
 
 class RequestReader:
@@ -37,6 +40,7 @@ class RequestReader:
     __slots__ = (
         "_conf",
         "_fed_bytes",
+        "_head",
         "_headers",
         "_held",
         "_may_be_large",
@@ -57,6 +61,7 @@ class RequestReader:
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
         self._headers: Pairs = []
+        self._head = b""  # as it came, with what came around it
         self._fed_bytes = 0  # since something came to its end
         self._may_be_large = False  # so much came that a head has to be measured
         self.waiting: list[Request] = []
@@ -103,6 +108,7 @@ class RequestReader:
     def _parse(self, data: bytes) -> None:
         arriving = self.arriving
         before = arriving.received_bytes if arriving is not None else 0
+        self._head = self._head + data if self._head else data
         self._fed_bytes += len(data)
         if self._fed_bytes > self._conf.max_header_bytes:
             self._may_be_large = True
@@ -117,6 +123,8 @@ class RequestReader:
                 self.rest = rest
         except httptools.HttpParserError as error:
             self._refuse(400, str(error))
+        if not self.in_head:
+            self._head = b""
         if arriving is not None and arriving.received_bytes > before:
             self._fed_bytes = 0
         elif self._may_be_large:
@@ -169,7 +177,9 @@ class RequestReader:
             keep_alive=parser.should_keep_alive(),
             upgrade=parser.should_upgrade(),
         )
-        if len(self._target) > conf.max_target_bytes:
+        if _OTHER_PROTOCOL.search(self._head) and self._is_other_protocol():
+            self._refuse(400, "the protocol is not HTTP")
+        elif len(self._target) > conf.max_target_bytes:
             self._refuse(414, "the target is too long")
         elif len(headers) > conf.max_header_fields:
             self._refuse(431, "there are too many header fields")
@@ -201,6 +211,11 @@ class RequestReader:
         self._fed_bytes = 0
 
     # --- within ----------------------------------------------------------------------------
+
+    def _is_other_protocol(self) -> bool:
+        """llhttp reads RTSP and ICE too, and does not tell."""
+        line = re.escape(self._target) + rb" +(?:RTSP|ICE)/"
+        return re.search(line, self._head) is not None
 
     def _read_body(self, rest: bytes) -> None:
         """Have a new parser read the body that the last one skipped."""

@@ -357,3 +357,14 @@ def test_ejected_backends_are_told():
     exchange.fail(failure(**REPLAYABLE))
     assert [key.partition("/")[2].partition(":")[0] for key in exchange.ejected] == [host]
     exchange.close()
+
+
+def test_backend_that_cannot_be_connected_to_costs_nothing_of_the_retry_budget():
+    bench = Bench(pool(2, passive={"failures": 0}))
+    held = [bench.begin() for _ in range(20)]
+    for exchange in held:
+        exchange.acquire()
+    refused = failure(FailureKind.CONNECT, bytes_sent=False, replayable=True)
+    assert all(exchange.fail(refused) for exchange in held)
+    for exchange in held:
+        exchange.close()

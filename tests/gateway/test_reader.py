@@ -61,6 +61,8 @@ def test_trailers_are_dropped():
         (b"GET / HTTP/1.1\r\nA: " + b"b" * 3000, 431),
         (b"GET /" + b"a" * 3000, 414),
         (b"NONSENSE\r\n\r\n", 400),
+        (b"GET / RTSP/1.0\r\nHost: x\r\n\r\n", 400),
+        (b"SOURCE /n  ICE/1.0\r\nHost: x\r\n\r\n", 400),
     ],
 )
 @pytest.mark.parametrize("step", [7, 10_000])
@@ -149,3 +151,8 @@ def test_body_of_a_request_for_another_protocol_is_its_body(framing, body, token
     assert seen(reader) == [(b"POST", b"/b", b"hello", True), (b"GET", b"/a", b"", True)]
     assert not reader.waiting[0].upgrade
     assert reader.rest is None
+
+
+def test_names_of_other_protocols_may_be_spoken_of():
+    head = b"PUT /a HTTP/1.1\r\nHost: x\r\nX-A: GET / RTSP/1.0\r\nContent-Length: 15\r\n\r\n"
+    assert seen(read(head + b"GET /b RTSP/1.0"))[0][2:] == (b"GET /b RTSP/1.0", True)

@@ -175,7 +175,7 @@ def test_a_reload_finishes_what_is_under_way(start, hold):
     eventually(lambda: gone(before), within_s=process.PATIENCE_S)
 
 
-def test_a_worker_that_dies_while_another_drains_is_replaced_at_once(start, hold, backend):
+def test_a_worker_that_dies_while_another_drains_is_replaced_meanwhile(start, hold, backend):
     gateway = start()
     (draining,) = gateway.ready()
     with gateway.connect() as client:
