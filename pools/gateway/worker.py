@@ -16,6 +16,7 @@ import gc
 import logging
 import os
 import resource
+import shutil
 import signal
 import socket
 from functools import partial
@@ -120,6 +121,8 @@ class GatewayWorker(Worker):  # type: ignore[misc]
         await gateway.close()
         if access_log:
             access_log.close()
+        if os.getppid() != self.ppid:  # the master, whose folder it is, was killed
+            shutil.rmtree(self.app.run_folder, ignore_errors=True)
         beating.cancel()
         for way in done:
             way.result()

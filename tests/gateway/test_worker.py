@@ -269,8 +269,8 @@ def test_interrupted_it_ends_at_once(start, hold, number):
         assert client.over()
 
 
-def test_workers_without_a_master_finish_and_end(start, hold):
-    gateway = start()
+def test_workers_without_a_master_finish_and_end(start, hold, tmp_path):
+    gateway = start(TMPDIR=str(tmp_path))
     (worker,) = gateway.ready()
     with gateway.connect() as client:
         client.ask()
@@ -281,6 +281,7 @@ def test_workers_without_a_master_finish_and_end(start, hold):
         hold.release.set()
         assert client.answer()[0] == 200
     eventually(lambda: gone(worker), within_s=process.PATIENCE_S)
+    assert list(tmp_path.glob("gateway-*")) == []
 
 
 # --- workers that fail -------------------------------------------------------------------
