@@ -60,7 +60,8 @@ class Gateway:
         self.records = Records(counters, access_log)
         self.loaded = loaded
         self.make_id = make_id
-        self.draining = False
+        self.draining = False  # answers say that their connection ends
+        self._closes_idle = False  # and who asks nothing is closed
         self.idle = IdleConnections()
         self.queues = Queues(loop)
         self.troubles = Troubles()
@@ -100,7 +101,7 @@ class Gateway:
         return not self._clients and not self._tunnels
 
     def drain(self) -> None:
-        self.draining = True
+        self.draining = self._closes_idle = True
         self.idle.clear()
         for client in tuple(self._clients):
             client.close_idle()
@@ -172,7 +173,7 @@ class Gateway:
         for client in tuple(self._clients):
             if client.deadline <= now:
                 self._guarded(client.sweep, now)
-            elif self.draining:
+            elif self._closes_idle:
                 client.close_idle()
         for forwarding in tuple(self._tunnels):
             self._guarded(forwarding.check, now)
