@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, cast
 
 from pools.gateway import answers
 from pools.gateway.forwarding import MOST_BUFFERED, Forwarding
-from pools.gateway.progress import untaken_bytes
+from pools.gateway.progress import PEER_CLOSED, events_now, untaken_bytes
 from pools.gateway.reader import RequestReader
 from pools.gateway.requests import Arrival, Request, receive
 from pools.wire.errors import Refused
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from pools.gateway.gateway import Gateway
 
 LINGER_S = 2.0
-# Linux tells of it without reading.
-_PEER_CLOSED = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 _RESET = struct.pack("ii", 1, 0)  # linger on, for no time: closing sends a reset
 
 
@@ -339,12 +337,8 @@ class Downstream(asyncio.Protocol):
     def _has_left(self) -> bool:
         """Whether a client that is not read from has closed; elsewhere than on Linux that is
         seen once it is read from."""
-        sock = self._transport.get_extra_info("socket")
-        if not self._read_paused or sock is None or sock.fileno() < 0:
-            return False
-        poll = select.poll()
-        poll.register(sock.fileno(), _PEER_CLOSED)
-        return bool(poll.poll(0))
+        gone = PEER_CLOSED | select.POLLHUP | select.POLLERR
+        return self._read_paused and bool(events_now(self._transport, gone))
 
     def _pause(self) -> None:
         if not self._read_paused and not self._leaving:

@@ -191,9 +191,7 @@ class Forwarding(Attempts):
         """Answer with an error of our own, and end."""
         self._drop_upstream()
         request = self.request
-        self._keep = keep = (
-            request.keep_alive and request.complete and not self._gateway.draining
-        )
+        keep = request.keep_alive and request.complete and not self._gateway.draining
         data, self.sent_bytes = answers.error(
             status,
             method=request.method,

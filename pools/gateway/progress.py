@@ -1,14 +1,28 @@
-"""Whether the other end of a connection takes what is sent to it."""
+"""What the other end of a connection does, without reading from it."""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
+import select
 import struct
 import termios
 from contextlib import suppress
 
+# Linux tells at once that the other end closed; elsewhere an end is seen when it is read.
+PEER_CLOSED = getattr(select, "POLLRDHUP", 0)
+
 _INT = struct.Struct("i")
+
+
+def events_now(transport: asyncio.Transport, events: int) -> int | None:
+    """Those of poll's events that hold now; None: the socket is gone. A system call."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0:
+        return None
+    poll = select.poll()
+    poll.register(sock.fileno(), events)
+    return dict(poll.poll(0)).get(sock.fileno(), 0)
 
 
 def untaken_bytes(transport: asyncio.Transport) -> int:

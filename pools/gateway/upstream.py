@@ -8,14 +8,12 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Protocol, cast
 
 from pools.core.retry import FailureKind
+from pools.gateway.progress import PEER_CLOSED, events_now
 from pools.wire.errors import UpstreamError
 from pools.wire.parser import ResponseParser
 
 if TYPE_CHECKING:
     from pools.gateway.idle import IdleConnections
-
-# Linux tells at once that the other end closed; elsewhere an end is seen when it is read.
-_PEER_CLOSED = getattr(select, "POLLRDHUP", 0)
 
 
 class Sender(Protocol):
@@ -95,12 +93,9 @@ class Upstream(asyncio.Protocol):
 
     def is_quiet(self) -> bool:
         """Whether the backend neither closed it nor sent anything; costs a system call."""
-        sock = self._transport.get_extra_info("socket")
-        if self.closed or sock is None or sock.fileno() < 0:
-            return False
-        poll = select.poll()
-        poll.register(sock.fileno(), select.POLLIN | _PEER_CLOSED)
-        return not poll.poll(0)
+        return not self.closed and (
+            events_now(self._transport, select.POLLIN | PEER_CLOSED) == 0
+        )
 
     def says_something(self) -> bool:
         """Whether `data_received` or an end is about to come. With TLS nobody can tell: what
