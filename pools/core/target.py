@@ -1,8 +1,10 @@
-"""Request targets and Host fields, read strictly and kept as they came (RFC 9112 §3.2).
+"""Request targets, Host fields and lengths, read strictly and kept as they came (RFC 9112
+§3.2, §6.2). Every data plane reads them by this.
 
 Rules:
 - Path and query stay byte for byte; nothing is decoded, merged or resolved.
-- The authority of an absolute-form target replaces Host.
+- The authority of an absolute-form target replaces Host, but stands in for none that is
+  missing or malformed: only HTTP/1.0 may do without.
 - What can be read two ways is refused: ValueError, which a data plane answers with 400.
 """
 
@@ -22,6 +24,8 @@ _ALLOWED = bytes({*range(0x21, 0x7F)} - {ord("#")})  # visible ASCII
 
 # RFC 1035 §2.3.4. It bounds what is kept by host, too.
 MAX_HOST = 255
+# Fits 64 bits in whatever reads it next.
+MAX_LENGTH_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +86,30 @@ def parse_target(value: bytes) -> Target:
         raise ValueError("the request target holds a character that has to be encoded")
     path, mark, query = value.partition(b"?")
     return Target(authority, path, mark + query)
+
+
+def parse_asked(
+    value: bytes, said: bytes | None, *, method: bytes, version: str
+) -> tuple[Target, bytes, str]:
+    """What a request asks for, by its target and its Host (None: there is none): the target,
+    the authority as it came, and its RequestHead.host; b"" and "" when an HTTP/1.0 request
+    named none. `version` is "1.0" or "1.1". ValueError where it must not be served."""
+    target = parse_target(value)
+    if target.path == b"*" and method != b"OPTIONS":
+        raise ValueError("* is a target for OPTIONS alone")
+    if said is None:
+        if version != "1.0":
+            raise ValueError("there is no Host")
+        if target.authority is None:
+            return target, b"", ""
+    name = parse_authority(said).host if said is not None else ""
+    if target.authority is None:
+        return target, said or b"", name
+    return target, target.authority, parse_authority(target.authority).host
+
+
+def parse_length(value: bytes) -> int:
+    """A Content-Length; ValueError where it is not one that every reader counts alike."""
+    if not value.isdigit() or len(value) > MAX_LENGTH_DIGITS:
+        raise ValueError("the Content-Length is not a number")
+    return int(value)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pools.core.headers import HeaderRules, Origin, Pairs
 from pools.core.request import RequestHead
-from pools.core.target import parse_authority, parse_target
+from pools.core.target import parse_asked, parse_length
 from pools.wire.errors import Refused
 
 _ONCE = (b"host", b"content-length", b"transfer-encoding")
@@ -100,16 +100,14 @@ def receive(request: Request, *, peer: str, scheme: str, rules: HeaderRules) -> 
         for once in _ONCE:
             if names.count(once) > 1:
                 raise Refused(400, f"{once.decode()} is repeated")
-    _measure(request)
-    said = fields.get(b"host")
     try:
-        target = parse_target(request.target)
-        if target.path == b"*" and request.method != b"OPTIONS":
-            raise ValueError("* is a target for OPTIONS alone")
-        if said is None and request.version == "1.1":
-            raise ValueError("there is no Host")
-        host = target.authority or said or b""
-        name = parse_authority(host).host if host or said is not None else ""
+        _measure(request)
+        target, host, name = parse_asked(
+            request.target,
+            fields.get(b"host"),
+            method=request.method,
+            version=request.version,
+        )
     except ValueError as error:
         raise Refused(400, str(error)) from None
     origin = rules.origin(peer=peer, scheme=scheme, host=host, headers=request.headers)
@@ -118,7 +116,8 @@ def receive(request: Request, *, peer: str, scheme: str, rules: HeaderRules) -> 
 
 
 def _measure(request: Request) -> None:
-    """Sets the length of the body, as the request's framing says (RFC 9112 §6.3)."""
+    """Sets the length of the body, as the request's framing says (RFC 9112 §6.3). Raises
+    Refused, or ValueError."""
     fields = request.fields
     coding = fields.get(b"transfer-encoding")
     if coding is not None:
@@ -131,6 +130,4 @@ def _measure(request: Request) -> None:
     length = fields.get(b"content-length")
     if length is not None:
         # llhttp has read it already; this holds whatever it tolerates.
-        if not length.isdigit() or len(length) > 18:
-            raise Refused(400, "the Content-Length is not a number")
-        request.length = int(length)
+        request.length = parse_length(length)

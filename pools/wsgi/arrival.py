@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from pools import site
 from pools.core.headers import HeaderRules, Origin, Pairs
 from pools.core.request import RequestHead
-from pools.core.target import parse_authority, parse_target
+from pools.core.target import parse_asked, parse_length
 from pools.wire.errors import Refused
 from pools.wsgi import servers
 from pools.wsgi.servers import Environ
@@ -49,15 +49,17 @@ def receive(environ: Environ) -> Arrival:
         raise Refused(405, "CONNECT is not served")
     version = environ.get("SERVER_PROTOCOL", "HTTP/1.1").removeprefix("HTTP/").encode()
     headers = _headers(environ)
+    said = environ.get("HTTP_HOST")
+    length = environ.get("CONTENT_LENGTH")
     try:
-        target = parse_target(servers.raw_target(environ))
-        host = target.authority
-        if host is None:
-            host = environ.get("HTTP_HOST", "").encode("latin-1")
-        if not host and "HTTP_HOST" not in environ and version == b"1.0":
-            name = ""
-        else:
-            name = parse_authority(host).host
+        if length:  # "": there is none (PEP 3333)
+            _check_length(environ, length)
+        target, host, name = parse_asked(
+            servers.raw_target(environ),
+            None if said is None else said.encode("latin-1"),
+            method=method,
+            version=version.decode(),
+        )
     except ValueError as error:
         raise Refused(400, str(error)) from None
     origin = header_rules().origin(
@@ -74,6 +76,14 @@ def receive(environ: Environ) -> Arrival:
         host=host,
         version=version,
     )
+
+
+def _check_length(environ: Environ, length: str) -> None:
+    try:
+        parse_length(length.encode("latin-1"))
+    except ValueError:
+        servers.give_up_body(environ)
+        raise
 
 
 def _headers(environ: Environ) -> Pairs:

@@ -66,6 +66,14 @@ def cut(environ: Environ) -> None:
             sock.shutdown(socket.SHUT_RDWR)
 
 
+def give_up_body(environ: Environ) -> None:
+    """Has gunicorn close the connection behind the answer, instead of waiting for a body of
+    which nobody can tell where it ends."""
+    source: Any = environ.get("wsgi.input")
+    if hasattr(source, "failed"):
+        source.failed = True
+
+
 def _socket_of_runserver(environ: Environ) -> socket.socket | None:
     """What Django's LimitedStream reads, which reads a buffer, which reads the socket."""
     read = getattr(environ.get("wsgi.input"), "_read", None)

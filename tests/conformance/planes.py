@@ -46,9 +46,6 @@ CANNOT: dict[str, dict[str, str]] = {
             ),
             "WSGI has no tunnels",
         ),
-        "test_authority_of_the_target_stands_for_no_missing_host": (
-            "gunicorn lets such a request pass, and the view takes the target's authority"
-        ),
         **dict.fromkeys(
             (
                 "test_final_answer_ends_an_expectation",
@@ -100,8 +97,6 @@ CANNOT: dict[str, dict[str, str]] = {
         ),
         **dict.fromkeys(
             (
-                "test_request_that_is_none_reaches_no_backend[cl-of-2-64]",
-                "test_request_that_is_none_reaches_no_backend[cl-over-2-64]",
                 "test_chunk_that_is_none_ends_no_request[overflow]",
                 "test_chunk_that_is_none_ends_no_request[overflow-to-5]",
             ),

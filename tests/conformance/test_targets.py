@@ -163,6 +163,17 @@ def test_authority_of_the_target_stands_for_no_missing_host(site, connect):
 
 
 @pytest.mark.rule("Q6")
+@pytest.mark.parametrize(
+    "fields", ["Host: \r\n", "Host: a b\r\n", "Host: plain.test\r\nHost: plain.test\r\n"]
+)
+def test_authority_of_the_target_stands_for_no_malformed_host(site, connect, fields):
+    client = connect()
+    client.send(f"GET http://plain.test/x HTTP/1.1\r\n{fields}\r\n".encode())
+    assert client.response().status == 400
+    assert site.one.connections == 0
+
+
+@pytest.mark.rule("Q6")
 def test_authority_of_the_target_may_have_no_path(site, get):
     assert get("http://plain.test").status == 200
     assert get("http://plain.test?q").status == 200

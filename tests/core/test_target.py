@@ -2,7 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pools.core.target import Target, parse_authority, parse_target
+from pools.core.target import (
+    Target,
+    parse_asked,
+    parse_authority,
+    parse_length,
+    parse_target,
+)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +72,50 @@ def test_what_is_no_target_is_refused(value):
 def test_nothing_of_a_target_is_lost(path, query):
     found = parse_target(path + query)
     assert (found.path, found.query) == (path, query)
+
+
+@pytest.mark.parametrize(
+    ("target", "said", "version", "host", "name"),
+    [
+        (b"/x", b"A.test:81", "1.1", b"A.test:81", "a.test"),
+        (b"http://B.test/x", b"a.test", "1.1", b"B.test", "b.test"),
+        (b"http://b.test/x", None, "1.0", b"b.test", "b.test"),
+        (b"/x", None, "1.0", b"", ""),
+    ],
+)
+def test_what_is_asked_for_goes_by_target_and_host(target, said, version, host, name):
+    found, *asked = parse_asked(target, said, method=b"GET", version=version)
+    assert (found.path, asked) == (b"/x", [host, name])
+
+
+@pytest.mark.parametrize(
+    ("target", "said", "version"),
+    [
+        (b"/", None, "1.1"),
+        (b"http://a.test/", None, "1.1"),
+        (b"/", b"", "1.0"),
+        (b"http://a.test/", b"", "1.1"),
+        (b"http://a.test/", b"a,b", "1.0"),
+        (b"http://u@a.test/", b"a.test", "1.1"),
+        (b"*", b"a.test", "1.1"),
+    ],
+)
+def test_what_asks_for_nothing_certain_is_refused(target, said, version):
+    with pytest.raises(ValueError, match=r"Host|OPTIONS"):
+        parse_asked(target, said, method=b"GET", version=version)
+
+
+def test_options_may_ask_for_the_server_as_a_whole():
+    found, *_ = parse_asked(b"*", b"a.test", method=b"OPTIONS", version="1.1")
+    assert found.path == b"*"
+
+
+@pytest.mark.parametrize(("value", "length"), [(b"0", 0), (b"007", 7), (b"9" * 18, 10**18 - 1)])
+def test_lengths_are_digits(value, length):
+    assert parse_length(value) == length
+
+
+@pytest.mark.parametrize("value", [b"", b"+5", b"-1", b"5 ", b"5,5", b"\xb2", b"1" * 19])
+def test_what_is_no_length_is_refused(value):
+    with pytest.raises(ValueError, match="Content-Length"):
+        parse_length(value)

@@ -114,12 +114,22 @@ def test_while_no_routes_are_known_nothing_is_said_to_be_missing(engine, setting
         ({"RAW_URI": "/#x"}, 400),
         ({"HTTP_X_A": "a\r\n b"}, 400),
         ({"REQUEST_METHOD": "CONNECT"}, 405),
+        ({"RAW_URI": "http://a.test/", "HTTP_HOST": None}, 400),
+        ({"RAW_URI": "http://a.test/", "HTTP_HOST": "a.test,a.test"}, 400),
+        ({"RAW_URI": "*"}, 400),
+        ({"CONTENT_LENGTH": "+5"}, 400),
+        ({"CONTENT_LENGTH": "5x"}, 400),
+        ({"CONTENT_LENGTH": "-1"}, 400),
+        ({"CONTENT_LENGTH": "\xb2"}, 400),
+        ({"CONTENT_LENGTH": "1" * 19}, 400),
     ],
 )
 def test_malformed_requests_go_nowhere(engine, backend, environ, status):
     middleware = ReverseProxyMiddleware(lambda request: DJANGO)
     request = RequestFactory().get("/", HTTP_HOST="a.test")
-    request.META.update(environ)
+    request.META |= environ
+    if request.META["HTTP_HOST"] is None:
+        del request.META["HTTP_HOST"]
     response = middleware(request)
     assert response.status_code == status
     assert response["X-Request-ID"]
