@@ -21,7 +21,8 @@ class CompiledBackend:
     """A backend with its stable key POOL/ADDRESS.
 
     `unix` is the path of its socket, "" where it is reached by TCP. `host` is the Host that
-    names it: without the scheme's own port. `max_in_flight` 0: no limit. `token` is what a
+    names it: without the scheme's own port. `tls`: it is spoken to by TLS. `max_in_flight`
+    0: no limit. `token` is what a
     sticky cookie holds for it. `seed` tells it apart in a consistent hash; it is the
     address's alone, so that a pool's new name moves no client.
     """
@@ -31,6 +32,7 @@ class CompiledBackend:
     spec: document.Backend
     unix: str
     host: bytes
+    tls: bool
     max_in_flight: int
     token: bytes
     seed: int
@@ -40,17 +42,18 @@ class CompiledBackend:
 class CompiledPool:
     """A pool; `by_token` finds the backend that a sticky cookie names.
 
-    `cookie` is that cookie's name, b"" where the pool is not sticky.
+    `cookie` is that cookie's name, b"" where the pool is not sticky. `keeps_host`: backends
+    get the Host that the client sent; otherwise `host`, or b"": each its own.
     """
 
+    name: str
     spec: document.Pool
     cookie: bytes
+    keeps_host: bool
+    host: bytes
+    keepalive_connections: int
     backends: tuple[CompiledBackend, ...]
     by_token: Mapping[bytes, CompiledBackend]
-
-    @property
-    def name(self) -> str:
-        return self.spec.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,6 +86,7 @@ class CompiledRoute:
     `upgrades` empty: none. They and the names in `*_set` and `*_remove` are lower case.
     """
 
+    name: str
     spec: document.Route
     pool: CompiledPool
     prefix: bytes
@@ -99,10 +103,6 @@ class CompiledRoute:
     request_remove: frozenset[bytes]
     response_set: HeaderPairs
     response_remove: frozenset[bytes]
-
-    @property
-    def name(self) -> str:
-        return self.spec.name
 
     @property
     def specificity(self) -> int:

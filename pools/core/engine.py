@@ -121,7 +121,7 @@ class Engine:
 
     def begin(self, route: CompiledRoute, head: RequestHead) -> Exchange:
         """An exchange on a route, which `match` gave. It holds nothing yet."""
-        pool = self._pools.get(route.pool.spec.name)
+        pool = self._pools.get(route.pool.name)
         if pool is None:
             # A swap took the pool away since `match`: serve this one as if it had not.
             pool = PoolState(route.pool, self._verdicts, now=self.clock())

@@ -13,10 +13,9 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from pools.core import cookies, retry
 from pools.core.compiled import CompiledBackend, CompiledRoute
@@ -26,18 +25,18 @@ from pools.core.request import RequestHead
 from pools.core.retry import Failure, FailureKind
 from pools.core.runtime import BackendState, PoolState
 
-_BAD_STATUS = {502: RetryOn.HTTP_502, 503: RetryOn.HTTP_503, 504: RetryOn.HTTP_504}
+_BAD_STATUS: Final = {502: RetryOn.HTTP_502, 503: RetryOn.HTTP_503, 504: RetryOn.HTTP_504}
 
 
-@dataclass(slots=True)
 class Attempt:
-    """A backend to send the request to. `fresh`: not on a kept-alive connection.
+    """A backend to send the request to. `fresh`: not on a kept-alive connection. Plain as
+    request.py says."""
 
-    Made for each request, and so not frozen (request.py).
-    """
+    __slots__ = ("backend", "fresh")
 
-    backend: CompiledBackend
-    fresh: bool
+    def __init__(self, backend: CompiledBackend, fresh: bool) -> None:
+        self.backend = backend
+        self.fresh = fresh
 
 
 class Exchange:

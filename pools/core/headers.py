@@ -21,12 +21,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from pools.core import cookies, hops
 from pools.core.compiled import CompiledBackend, CompiledRoute
-from pools.core.document import HostMode
 from pools.core.mending import Mending
 from pools.core.names import (
     CONNECTION_USUAL,
@@ -35,6 +34,7 @@ from pools.core.names import (
     REQUEST_USUAL,
     RESPONSE_DROPPED,
     RESPONSE_LOOKED_AT,
+    RESPONSE_USUAL,
     TOLD_ONCE,
 )
 from pools.core.request import Headers
@@ -42,26 +42,34 @@ from pools.core.request import Headers
 Pairs = list[tuple[bytes, bytes]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# Members of an enumeration cost as much to look up as the rest of `host_for`.
-_PRESERVE, _FIXED = HostMode.PRESERVE, HostMode.FIXED
-_REQUEST_ID = re.compile(rb"[!-~]{1,128}")
+_REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
 
 
-@dataclass(slots=True)
 class Origin:
-    """Where a request came from. Made for each request, and so not frozen (request.py).
+    """Where a request came from. Plain as request.py says.
 
     `client` is its address, `peer` that of the connection's other end ("": a Unix
     socket). `scheme` and `host` are what the client asked for; `host` is b"" when an
     HTTP/1.0 request had none.
     """
 
-    client: str
-    peer: str
-    trusted: bool
-    scheme: str
-    host: bytes
-    request_id: bytes
+    __slots__ = ("client", "host", "peer", "request_id", "scheme", "trusted")
+
+    def __init__(
+        self,
+        client: str,
+        peer: str,
+        trusted: bool,
+        scheme: str,
+        host: bytes,
+        request_id: bytes,
+    ) -> None:
+        self.client = client
+        self.peer = peer
+        self.trusted = trusted
+        self.scheme = scheme
+        self.host = host
+        self.request_id = request_id
 
 
 class HeaderRules:
@@ -215,6 +223,9 @@ class HeaderRules:
         identified = False
         for field in headers:
             name, value = field
+            if name in RESPONSE_USUAL:
+                kept.append(field)
+                continue
             lower = name.lower()
             if lower not in RESPONSE_LOOKED_AT:
                 kept.append(field)
@@ -276,7 +287,13 @@ def upgrade_asked(headers: Headers, route: CompiledRoute) -> bytes | None:
 
 def block(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The fields as lines of a head."""
-    return b"\r\n".join([*map(b": ".join, fields), b""])
+    parts: list[bytes] = []
+    for name, value in fields:
+        parts.append(name)
+        parts.append(b": ")
+        parts.append(value)
+        parts.append(b"\r\n")
+    return b"".join(parts)
 
 
 def connection_options(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
@@ -305,8 +322,5 @@ def edited(headers: Pairs, *, set_: Headers, remove: Container[bytes]) -> Pairs:
 
 def host_for(route: CompiledRoute, backend: CompiledBackend, host: bytes) -> bytes:
     """The Host that a backend gets; `host` is the request's, b"" when it had none."""
-    spec = route.pool.spec.host
-    mode = spec.mode
-    if mode is _PRESERVE:
-        return host or backend.host
-    return spec.value.encode() if mode is _FIXED else backend.host
+    pool = route.pool
+    return (host if pool.keeps_host else pool.host) or backend.host

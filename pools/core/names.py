@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 # RFC 9110 §7.6.1, and what older software treats alike. Trailers are dropped, and with
 # them their announcement.
-HOP_BY_HOP = frozenset(
+HOP_BY_HOP: Final = frozenset(
     {
         b"close",  # reserved, as Connection could not but name it (RFC 9110 §18.4)
         b"connection",
@@ -18,7 +20,7 @@ HOP_BY_HOP = frozenset(
 )
 # Host and length are written by the data plane for each attempt. Proxy is no field of
 # HTTP, and CGI makes HTTP_PROXY of it (CVE-2016-5385).
-REQUEST_DROPPED = HOP_BY_HOP | {
+REQUEST_DROPPED: Final = HOP_BY_HOP | {
     b"host",
     b"content-length",
     b"expect",
@@ -26,9 +28,9 @@ REQUEST_DROPPED = HOP_BY_HOP | {
     b"http2-settings",  # of a switch to h2c (RFC 7540 §3.2.1), which is never forwarded
 }
 # What a trusted peer says of a request, of which the first counts.
-TOLD_ONCE = frozenset({b"x-forwarded-proto", b"x-forwarded-host", b"x-request-id"})
+TOLD_ONCE: Final = frozenset({b"x-forwarded-proto", b"x-forwarded-host", b"x-request-id"})
 # The usual fields that pass as they are, so that most need no closer look.
-REQUEST_USUAL = frozenset(
+REQUEST_USUAL: Final = frozenset(
     {
         *(b"accept", b"accept-charset", b"accept-encoding", b"accept-language"),
         *(b"access-control-request-headers", b"access-control-request-method"),
@@ -44,13 +46,26 @@ REQUEST_USUAL = frozenset(
     }
 )
 # Values of Connection that name no other field.
-CONNECTION_USUAL = frozenset(
+CONNECTION_USUAL: Final = frozenset(
     {b"close", b"keep-alive", b"upgrade", b"Close", b"Keep-Alive", b"Upgrade"}
 )
 # A challenge to authenticate to us is not the backend's to make; wsgiref refuses it.
-RESPONSE_DROPPED = HOP_BY_HOP | {b"proxy-authenticate", b"proxy-authorization"}
-OF_ORIGIN = frozenset({b"forwarded", b"x-real-ip", b"x-request-id"})
-RESPONSE_LOOKED_AT = RESPONSE_DROPPED | {
+RESPONSE_DROPPED: Final = HOP_BY_HOP | {b"proxy-authenticate", b"proxy-authorization"}
+OF_ORIGIN: Final = frozenset({b"forwarded", b"x-real-ip", b"x-request-id"})
+# The usual fields that pass as they are, as they are usually written.
+RESPONSE_USUAL: Final = frozenset(
+    spelled
+    for name in (
+        *(b"Accept-Ranges", b"Age", b"Allow", b"Cache-Control", b"Content-Disposition"),
+        *(b"Content-Encoding", b"Content-Language", b"Content-Length", b"Content-Range"),
+        *(b"Content-Security-Policy", b"Content-Type", b"Date", b"ETag", b"Etag", b"Expires"),
+        *(b"Last-Modified", b"Link", b"Referrer-Policy", b"Retry-After", b"Server"),
+        *(b"Strict-Transport-Security", b"Vary", b"X-Content-Type-Options"),
+        *(b"X-Frame-Options", b"X-Powered-By"),
+    )
+    for spelled in (name, name.lower())
+)
+RESPONSE_LOOKED_AT: Final = RESPONSE_DROPPED | {
     b"set-cookie",
     b"location",
     b"content-location",

@@ -20,7 +20,7 @@ from pools.core.compiled import (
     CompiledRoute,
     HeaderPairs,
 )
-from pools.core.document import Document, PrefixMode, Scheme, StickyMode
+from pools.core.document import Document, HostMode, PrefixMode, Scheme, StickyMode
 from pools.core.routing import RouteTable
 
 __all__ = [
@@ -64,9 +64,14 @@ def sticky_cookie(pool: document.Pool) -> str:
 
 def _pool(spec: document.Pool, secret: bytes) -> CompiledPool:
     backends = tuple(_backend(backend, spec, secret) for backend in spec.backends)
+    mode = spec.host.mode
     return CompiledPool(
+        name=spec.name,
         spec=spec,
         cookie=b"" if spec.sticky.mode is StickyMode.OFF else sticky_cookie(spec).encode(),
+        keeps_host=mode is HostMode.PRESERVE,
+        host=spec.host.value.encode() if mode is HostMode.FIXED else b"",
+        keepalive_connections=spec.keepalive_connections,
         backends=backends,
         by_token=MappingProxyType({backend.token: backend for backend in backends}),
     )
@@ -81,6 +86,7 @@ def _backend(spec: document.Backend, pool: document.Pool, secret: bytes) -> Comp
         spec=spec,
         unix=spec.unix,
         host=_host(spec),
+        tls=spec.scheme is Scheme.HTTPS,
         max_in_flight=pool.max_in_flight if own is None else own,
         token=hmac.digest(secret, key.encode(), "sha256").hex().encode(),
         seed=stable_hash(spec.address.encode()),
@@ -95,6 +101,7 @@ def _host(spec: document.Backend) -> bytes:
 
 def _route(spec: document.Route, pool: CompiledPool) -> CompiledRoute:
     return CompiledRoute(
+        name=spec.name,
         spec=spec,
         pool=pool,
         prefix=spec.path_prefix.encode(),

@@ -14,16 +14,17 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 # Narrower than RFC 3986 reg-name: no name in use has sub-delims or percent-encoding,
 # and backends have been fooled by both.
-_AUTHORITY = re.compile(rb"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
-_ABSOLUTE = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
-_ALLOWED = bytes({*range(0x21, 0x7F)} - {ord("#")})  # visible ASCII
+_AUTHORITY: Final = re.compile(rb"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
+_ALLOWED: Final = bytes({*range(0x21, 0x7F)} - {ord("#")})  # visible ASCII
 
 
 # RFC 1035 §2.3.4. It bounds what is kept by host, too.
-MAX_HOST = 255
+MAX_HOST: Final = 255
 # Fits 64 bits in whatever reads it next.
 MAX_LENGTH_DIGITS = 18
 
@@ -37,16 +38,16 @@ class Authority:
     port: int | None
 
 
-@dataclass(slots=True)
 class Target:
-    """Made for each request, and so not frozen (request.py).
+    """`authority` is that of an absolute-form target, else None. `path` is b"*" for
+    asterisk-form. `query` holds its question mark, or is empty. Plain as request.py says."""
 
-    `authority` is that of an absolute-form target, else None. `path` is b"*" for
-    asterisk-form. `query` holds its question mark, or is empty."""
+    __slots__ = ("authority", "path", "query")
 
-    authority: bytes | None
-    path: bytes
-    query: bytes
+    def __init__(self, authority: bytes | None, path: bytes, query: bytes) -> None:
+        self.authority = authority
+        self.path = path
+        self.query = query
 
 
 @lru_cache(maxsize=1024)

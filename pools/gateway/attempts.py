@@ -16,7 +16,6 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from pools.core.compiled import CompiledBackend, CompiledRoute
-from pools.core.document import Scheme
 from pools.core.engine import Attempt
 from pools.core.errors import NoBackendAvailable
 from pools.core.headers import host_for
@@ -125,7 +124,7 @@ class Attempts(ABC):
 
     def _begin(self) -> None:
         """Make the first attempt; behind those who wait for the same pool, if any do."""
-        queues, pool = self._gateway.queues, self.route.pool.spec.name
+        queues, pool = self._gateway.queues, self.route.pool.name
         if queues and queues.length(pool):
             self._wait_for_place(NoBackendAvailable(pool, full=True))
         else:
@@ -144,7 +143,7 @@ class Attempts(ABC):
         self._sent = self._full = False
         if not attempt.fresh:
             key: Hashable = backend.key
-            if backend.spec.scheme is not Scheme.HTTP:
+            if backend.tls:
                 key = key_of(backend, self.route.pool)
             upstream = self._gateway.idle.take(key)
             if self.request.method not in IDEMPOTENT:
@@ -311,10 +310,10 @@ class Attempts(ABC):
     def _release(self, upstream: Upstream) -> None:
         """The answer is all here: the connection is free."""
         self._upstream = None
-        spec, upload = self.route.pool.spec, self._upload
+        pool, upload = self.route.pool, self._upload
         if (
             not upstream.parser.reusable
-            or not spec.keepalive_connections
+            or not pool.keepalive_connections
             or (upload is not None and not upload.sent_all)
         ):
             upstream.close()
@@ -322,17 +321,17 @@ class Attempts(ABC):
         upstream.release()
         if upstream.idle_s < 0:
             head = upstream.parser.head
-            upstream.idle_s = idle_s(head.headers if head else (), spec.keepalive_s)
+            upstream.idle_s = idle_s(head.headers if head else (), pool.spec.keepalive_s)
         upstream.parser.head = None  # it may be large
         upstream.idle_until = self._touched + upstream.idle_s
         if self._client.write_paused:
             upstream.transport.resume_reading()
-        self._gateway.idle.put(upstream, most=spec.keepalive_connections)
+        self._gateway.idle.put(upstream, most=pool.keepalive_connections)
 
     def _leave_queue(self) -> None:
         if self._queued_at:
             self._queued_at = 0.0
-            self._gateway.queues.remove(self.route.pool.spec.name, self)
+            self._gateway.queues.remove(self.route.pool.name, self)
 
     def _drop_upstream(self) -> None:
         """End whatever is under way with a backend, without blame."""
@@ -346,7 +345,7 @@ class Attempts(ABC):
     def _place_released(self) -> None:
         queues = self._gateway.queues
         if queues:
-            queues.released(self.route.pool.spec.name)
+            queues.released(self.route.pool.name)
 
     @property
     def _backend_key(self) -> str:

@@ -14,15 +14,20 @@ from __future__ import annotations
 from bisect import bisect, bisect_left
 from collections.abc import Collection, Iterable, Mapping
 from itertools import accumulate, compress, zip_longest
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 # The upper ends of the buckets, in seconds; the last bucket has none.
-BOUNDS_S = tuple(2.0 ** (step / 4) for step in range(-14 * 4, 13 * 4 + 1))
+BOUNDS_S: Final = tuple(2.0 ** (step / 4) for step in range(-14 * 4, 13 * 4 + 1))
 QUANTILES = {"p50_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99}
 
 _TRAFFIC = ("requests", "received_bytes", "sent_bytes")
 _BACKEND = ("connects", "connect_failures", "failures", "retries", "ejections")
 _OWN = ("connections", "refused", "unrouted", "tunnels")
+
+
+def bucket(seconds: float) -> int:
+    """Which of `Traffic.latency` counts what took this long."""
+    return bisect(BOUNDS_S, seconds)
 
 
 class Traffic:
@@ -45,9 +50,13 @@ class Traffic:
         self.latency = [0] * (len(BOUNDS_S) + 1)
         self.requests_before = 0  # when `Counters.forget` last looked
 
-    def observe(self, seconds: float) -> None:
-        """Count what took this long."""
-        self.latency[bisect(BOUNDS_S, seconds)] += 1
+    def count(self, status_class: int, received: int, sent: int, slot: int) -> None:
+        """Count an exchange: bytes of both bodies, and the `bucket` of its time."""
+        self.requests += 1
+        self.statuses[status_class] += 1
+        self.received_bytes += received
+        self.sent_bytes += sent
+        self.latency[slot] += 1
 
     def plain(self) -> dict[str, Any]:
         told: dict[str, Any] = {name: getattr(self, name) for name in self._names()}

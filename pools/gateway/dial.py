@@ -9,7 +9,6 @@ from collections.abc import Hashable
 
 from pools import net
 from pools.core.compiled import CompiledBackend, CompiledPool
-from pools.core.document import Scheme
 from pools.core.retry import FailureKind
 from pools.gateway.idle import IdleConnections
 from pools.gateway.resolver import Resolver
@@ -23,9 +22,7 @@ MOST_EACH_S = 1.0  # for an address while there are others
 
 def key_of(backend: CompiledBackend, pool: CompiledPool) -> Hashable:
     """What must be equal for a connection to serve: with TLS also how it was checked."""
-    if backend.spec.scheme is Scheme.HTTP:
-        return backend.key
-    return backend.key, pool.spec.tls
+    return (backend.key, pool.spec.tls) if backend.tls else backend.key
 
 
 class Dialler:
@@ -62,7 +59,7 @@ class Dialler:
         key = key_of(backend, pool)
         context: ssl.SSLContext | None = None
         server_name: str | None = None
-        if backend.spec.scheme is Scheme.HTTPS:
+        if backend.tls:
             context = net.tls_context(pool.spec.tls)
             server_name = pool.spec.tls.server_name or backend.spec.hostname
 

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pools.core.compiled import CompiledRoute
 from pools.core.headers import HeaderRules, Pairs, block
 from pools.gateway.requests import Arrival, Request
 from pools.wire.parser import Head
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class AnswerHead(NamedTuple):
-    """The head of an answer. `chunked`: its body is to be sent in chunks. `endless`: its end
-    is that of the connection. `keep`: the connection may go on."""
-
-    data: bytes
-    chunked: bool
-    endless: bool
-    keep: bool
 
 
 def request_fields(
@@ -45,8 +33,14 @@ def request_fields(
     return data
 
 
-def answer(head: Head, fields: Pairs, request: Request, *, keep: bool) -> AnswerHead:
-    """The head for the client; `fields` are what the header rules made of the backend's."""
+def answer(
+    head: Head, fields: Pairs, request: Request, *, keep: bool
+) -> tuple[bytes, bool, bool, bool]:
+    """The head for the client, and whether its body is to be sent in chunks, whether it ends
+    with the connection, whether the connection may go on.
+
+    `fields` are what the header rules made of the backend's.
+    """
     status = head.status
     chunked = endless = False
     if status == 204:  # has none (RFC 9110 §8.6)
@@ -63,7 +57,7 @@ def answer(head: Head, fields: Pairs, request: Request, *, keep: bool) -> Answer
     elif request.version == "1.0":
         fields.append((b"Connection", b"keep-alive"))
     data = b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, head.reason, block(fields))
-    return AnswerHead(data, chunked, endless, keep)
+    return data, chunked, endless, keep
 
 
 def switching(head: Head, fields: Pairs, upgrade: bytes) -> bytes:

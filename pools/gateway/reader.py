@@ -15,7 +15,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 import httptools
 
@@ -24,9 +24,9 @@ from pools.core.headers import Pairs
 from pools.gateway.requests import Request
 from pools.wire.errors import Refused
 
-SLICE_BYTES = 16_384
+SLICE_BYTES: Final = 16_384
 
-_OTHER_PROTOCOL = re.compile(rb" (?:RTSP|ICE)/")
+_OTHER_PROTOCOL: Final = re.compile(rb" (?:RTSP|ICE)/")
 
 
 class RequestReader:
@@ -41,6 +41,7 @@ class RequestReader:
         "_conf",
         "_fed_bytes",
         "_head",
+        "_head_is_first",
         "_headers",
         "_held",
         "_may_be_large",
@@ -62,6 +63,7 @@ class RequestReader:
         self._target = b""
         self._headers: Pairs = []
         self._head = b""  # as it came, with what came around it
+        self._head_is_first = False  # and nothing before it
         self._fed_bytes = 0  # since something came to its end
         self._may_be_large = False  # so much came that a head has to be measured
         self.waiting: list[Request] = []
@@ -108,7 +110,11 @@ class RequestReader:
     def _parse(self, data: bytes) -> None:
         arriving = self.arriving
         before = arriving.received_bytes if arriving is not None else 0
-        self._head = self._head + data if self._head else data
+        if self._head:
+            self._head += data
+        else:
+            self._head = data
+            self._head_is_first = arriving is None
         self._fed_bytes += len(data)
         if self._fed_bytes > self._conf.max_header_bytes:
             self._may_be_large = True
@@ -169,15 +175,20 @@ class RequestReader:
         if self._replaying_head:
             return
         parser, headers, conf = self._parser, self._headers, self._conf
+        method: bytes = parser.get_method()
+        usual = self._head_is_first and self._head.startswith(
+            b"%b %b HTTP/1.1\r\n" % (method, self._target)
+        )
+        self._head_is_first = False
         request = Request(
-            parser.get_method(),
+            method,
             self._target,
-            parser.get_http_version(),
+            "1.1" if usual else parser.get_http_version(),
             headers,
             keep_alive=parser.should_keep_alive(),
             upgrade=parser.should_upgrade(),
         )
-        if _OTHER_PROTOCOL.search(self._head) and self._is_other_protocol():
+        if not usual and self._is_other_protocol():
             self._refuse(400, "the protocol is not HTTP")
         elif len(self._target) > conf.max_target_bytes:
             self._refuse(414, "the target is too long")
@@ -214,6 +225,8 @@ class RequestReader:
 
     def _is_other_protocol(self) -> bool:
         """llhttp reads RTSP and ICE too, and does not tell."""
+        if not _OTHER_PROTOCOL.search(self._head):
+            return False
         line = re.escape(self._target) + rb" +(?:RTSP|ICE)/"
         return re.search(line, self._head) is not None
 

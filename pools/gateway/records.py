@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pools.gateway.access_log import AccessLog, Entry
-from pools.gateway.counters import Counters
+from pools.gateway.counters import Counters, bucket
 from pools.gateway.requests import Arrival, Request
 
 if TYPE_CHECKING:
@@ -25,25 +25,16 @@ class Records:
         request, backend = done.request, done.backend
         kind = done.status // 100  # 4: also a client that left, 499
         received, sent = request.received_bytes, done.sent_bytes
-        traffic = self.counters.route(done.route.spec.name)
-        traffic.requests += 1
-        traffic.statuses[kind] += 1
-        traffic.received_bytes += received
-        traffic.sent_bytes += sent
-        traffic.observe(total_s)
+        slot = bucket(total_s)
+        self.counters.route(done.route.name).count(kind, received, sent, slot)
         if backend is not None:
-            traffic = self.counters.backend(backend.key)
-            traffic.requests += 1
-            traffic.statuses[kind] += 1
-            traffic.received_bytes += received
-            traffic.sent_bytes += sent
-            traffic.observe(total_s)
+            self.counters.backend(backend.key).count(kind, received, sent, slot)
         if self._log is not None:
             entry = _entry(request, done.status, sent)
             _say_arrival(entry, done.arrived)
             entry.at -= total_s
-            entry.route = done.route.spec.name
-            entry.pool = done.route.pool.spec.name
+            entry.route = done.route.name
+            entry.pool = done.route.pool.name
             entry.backend = backend.key if backend is not None else ""
             entry.attempts = done.attempts
             entry.connect_s = done.connect_s

@@ -6,8 +6,6 @@ than chunked, chunked from HTTP/1.0, what is repeated and may not be, the target
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from pools.core.headers import HeaderRules, Origin, Pairs
 from pools.core.request import RequestHead
 from pools.core.target import parse_asked, parse_length
@@ -75,17 +73,20 @@ class Request:
         )
 
 
-class Arrival(NamedTuple):
-    """What a request asks for, and where it came from.
+class Arrival:
+    """What a request asks for, and where it came from. Plain as core/request.py says.
 
     `query` holds its question mark. `host` is the authority asked for, b"" when an HTTP/1.0
     request named none.
     """
 
-    head: RequestHead
-    origin: Origin
-    query: bytes
-    host: bytes
+    __slots__ = ("head", "host", "origin", "query")
+
+    def __init__(self, head: RequestHead, origin: Origin, query: bytes, host: bytes) -> None:
+        self.head = head
+        self.origin = origin
+        self.query = query
+        self.host = host
 
 
 def receive(request: Request, *, peer: str, scheme: str, rules: HeaderRules) -> Arrival:

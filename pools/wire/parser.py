@@ -9,8 +9,8 @@ statuses, the size of a head, a switch to a protocol that nobody asked for.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Final
 
 import httptools
 
@@ -19,26 +19,25 @@ from pools.core.retry import FailureKind
 from pools.wire.errors import UpstreamError
 
 # Of a head, of trailers and of 1xx answers: what a backend may say without a byte of body.
-MAX_HEAD_BYTES = 65_536
+MAX_HEAD_BYTES: Final = 65_536
 
-_USUAL_REASONS = frozenset(status.phrase.encode() for status in HTTPStatus)
-_REASON = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
-_FRAMING = frozenset({b"connection", b"content-length", b"transfer-encoding"})
-_BODILESS = frozenset({204, 304})
-_OPEN = float("inf")  # a body that ends with its connection
+_USUAL_REASONS: Final = frozenset(status.phrase.encode() for status in HTTPStatus)
+_REASON: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_FRAMING: Final = frozenset({b"connection", b"content-length", b"transfer-encoding"})
+_BODILESS: Final = frozenset({204, 304})
+_OPEN: Final = 1 << 64  # of a body that ends with its connection; llhttp takes no such length
 
 
-@dataclass(slots=True)
 class Head:
-    """The head of an answer; names in `headers` are as they came.
+    """The head of an answer; names in `headers` are as they came. Plain as core/request.py
+    says."""
 
-    Not frozen, as one is made for each answer and freezing doubles its cost; nothing
-    changes it.
-    """
+    __slots__ = ("headers", "reason", "status")
 
-    status: int
-    reason: bytes
-    headers: Pairs
+    def __init__(self, status: int, reason: bytes, headers: Pairs) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = headers
 
 
 class ResponseParser:
@@ -95,8 +94,8 @@ class ResponseParser:
         self._begun = False  # bytes of the answer came
         self._version = ""  # of the head under way, where that is known
         self._bodiless_bytes = 0
-        self._length: float = 0  # of the body; of one in chunks, 0
-        self._left: float = 0  # of the body, where that need not be parsed
+        self._length = 0  # of the body; of one in chunks, 0
+        self._left = 0  # of the body, where that need not be parsed
         self._ended = False  # llhttp saw the answer end, and takes another
 
     def feed(self, data: bytes) -> None:
@@ -162,7 +161,7 @@ class ResponseParser:
         size = len(data)
         if size > self._left:  # bytes behind the answer
             self.reusable = False
-            data = data[: int(self._left)]
+            data = data[: self._left]
             size = len(data)
         self._left -= size
         self.complete = not self._left
@@ -245,6 +244,9 @@ class ResponseParser:
         length = _OPEN
         options = b""  # of Connection
         for name, value in self._headers:
+            size = len(name)
+            if size != 14 and size != 10 and size != 17:  # those of _FRAMING, in a glance
+                continue
             lower = name.lower()
             if lower not in _FRAMING:
                 continue
@@ -268,6 +270,9 @@ class ResponseParser:
             return
         if not options:
             self.reusable = version == "1.1"
+            return
+        if options == b"keep-alive,":
+            self.reusable = True
             return
         named = {option.strip() for option in options.split(b",")}
         self.reusable = b"close" not in named if version == "1.1" else b"keep-alive" in named

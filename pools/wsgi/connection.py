@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pools import net
 from pools.core import keepalive
 from pools.core.compiled import CompiledBackend, CompiledPool
-from pools.core.document import Scheme
 from pools.core.errors import PoolsError
 from pools.core.retry import FailureKind
 from pools.wire.errors import ClientGone, OutOfTime, UpstreamError
@@ -251,7 +250,7 @@ def connect(
         sock = net.connect(spec.host, spec.port, until=until, kind=socket.socket)
     except OSError as error:
         raise _cannot_connect(error) from error
-    if spec.scheme is Scheme.HTTP:
+    if not backend.tls:
         return Connection(sock)
     name = pool.spec.tls.server_name or spec.hostname
     try:

@@ -12,7 +12,6 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from pools.core.compiled import CompiledBackend
-from pools.core.document import Scheme
 from pools.core.engine import Attempt, Exchange
 from pools.core.errors import NoBackendAvailable
 from pools.core.headers import Pairs, host_for
@@ -309,9 +308,7 @@ class Forwarding:
 
     def _idle_key(self, backend: CompiledBackend) -> Hashable:
         """What must be equal for a connection to serve: with TLS also how it was checked."""
-        if backend.spec.scheme is Scheme.HTTP:
-            return backend.key
-        return backend.key, self._route.pool.spec.tls
+        return (backend.key, self._route.pool.spec.tls) if backend.tls else backend.key
 
     def _error(self, status: int, *, retry_after_s: int = 0) -> HttpResponseBase:
         return responses.error(

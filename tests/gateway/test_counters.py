@@ -3,17 +3,13 @@ import random
 
 import pytest
 
-from pools.gateway.counters import BOUNDS_S, Counters, Traffic, merge, quantiles_ms
+from pools.gateway.counters import BOUNDS_S, Counters, Traffic, bucket, merge, quantiles_ms
 
 
 def count(counters, *, route="shop", backend="web/a:80", seconds=0.01, status=200, requests=1):
     for _ in range(requests):
         for traffic in (counters.route(route), counters.backend(backend)):
-            traffic.requests += 1
-            traffic.statuses[status // 100] += 1
-            traffic.received_bytes += 3
-            traffic.sent_bytes += 5
-            traffic.observe(seconds)
+            traffic.count(status // 100, 3, 5, bucket(seconds))
 
 
 def test_what_is_counted_is_told_by_route_and_backend():
@@ -40,7 +36,7 @@ def test_the_same_name_gives_the_same_traffic():
 @pytest.mark.parametrize("seconds", [-1.0, 0.0, 1e-9, 3.0, 1e9, float("inf")])
 def test_any_time_is_counted_once(seconds):
     traffic = Traffic()
-    traffic.observe(seconds)
+    traffic.count(2, 0, 0, bucket(seconds))
     assert sum(traffic.latency) == 1
 
 
@@ -49,7 +45,7 @@ def test_quantiles_are_right_within_a_bucket():
     times = sorted(chance.lognormvariate(-4, 1.5) for _ in range(10_000))
     traffic = Traffic()
     for seconds in times:
-        traffic.observe(seconds)
+        traffic.count(2, 0, 0, bucket(seconds))
     told = quantiles_ms(traffic.latency)
     for name, quantile in (("p50_ms", 0.5), ("p90_ms", 0.9), ("p99_ms", 0.99)):
         exact = times[int(quantile * len(times))] * 1000
@@ -62,7 +58,7 @@ def test_quantiles_of_nothing_are_none():
 
 def test_times_beyond_the_last_bound_are_told_as_that_bound():
     traffic = Traffic()
-    traffic.observe(1e9)
+    traffic.count(2, 0, 0, bucket(1e9))
     assert quantiles_ms(traffic.latency)["p50_ms"] == BOUNDS_S[-1] * 1000
 
 

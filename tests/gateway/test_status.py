@@ -14,7 +14,7 @@ from pools.conf import Conf
 from pools.core.engine import Engine
 from pools.core.headers import HeaderRules
 from pools.gateway import status, status_page
-from pools.gateway.counters import Counters
+from pools.gateway.counters import Counters, bucket
 from pools.gateway.gateway import Gateway
 from pools.gateway.status import Status
 from tests.core.build import pool, snapshot
@@ -63,9 +63,7 @@ class Worker:
 
     def count(self, seconds):
         traffic = self.gateway.counters.route("shop")
-        traffic.requests += 1
-        traffic.statuses[2] += 1
-        traffic.observe(seconds)
+        traffic.count(2, 0, 0, bucket(seconds))
         self.gateway.counters.backend("web/a.test:80").connects += 1
         self.gateway.counters.connections += 1
 

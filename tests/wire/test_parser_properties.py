@@ -78,7 +78,11 @@ def read(parser, pieces):
             body += parser.take()
     except UpstreamError:
         return "malformed"
-    told = (parser.head, parser.interim, body, parser.complete, parser.upgraded)
+    heads = [
+        None if head is None else (head.status, head.reason, head.headers)
+        for head in (parser.head, *parser.interim)
+    ]
+    told = (heads, body, parser.complete, parser.upgraded)
     if parser.complete:
         return *told, parser.reusable
     try:
