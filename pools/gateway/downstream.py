@@ -76,7 +76,7 @@ class Downstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
         if not self.peer:
-            self.peer = _address(transport.get_extra_info("peername"))
+            self.peer = address_of(transport.get_extra_info("peername"))
         self.deadline = monotonic() + self._gateway.conf.client_header_timeout_s
         if not self._gateway.welcome(self):
             self._leaving = True
@@ -273,9 +273,12 @@ class Downstream(asyncio.Protocol):
             self._transport.close()
             self.deadline = monotonic() + LINGER_S
 
-    def close_idle(self) -> bool:
-        """Close it if no request is under way; whether it was."""
+    def close_idle(self, *, unasked: bool = True) -> bool:
+        """Close it if no request is under way; whether it was. `unasked`: even if it has not
+        had its first one."""
         if self._leaving or self.busy or self._reader.behind or self._reader.in_head:
+            return False
+        if self._head_timed and not unasked:
             return False
         self._leaving = True
         self._transport.close()
@@ -352,7 +355,7 @@ _TOO_MANY = (
 )
 
 
-def _address(peername: object) -> str:
+def address_of(peername: object) -> str:
     """The address of a peer; "" for a Unix socket."""
     if not isinstance(peername, tuple) or not peername:
         return ""

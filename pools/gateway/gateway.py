@@ -5,6 +5,8 @@ Rules:
 - There is no timer for each connection: every SWEEP_S all are looked at, so that time-outs
   are late by up to that.
 - Draining, no connection goes on after the request that it is at; who is idle is closed.
+  One that has not asked yet, or is still in its handshake, is waited for: who connected
+  just before is served. Not for long: browsers open connections that they may never use.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ logger = logging.getLogger("pools.gateway")
 
 SWEEP_S = 0.25
 FORGET_S = 60.0
+# Who means to ask does so at once: in this time TCP sends a lost segment four times.
+UNASKED_S = 3.0
 LOOKED_AT = 64  # clients, to find an idle one: whoever floods must not make it long
 
 
@@ -61,7 +65,8 @@ class Gateway:
         self.loaded = loaded
         self.make_id = make_id
         self.draining = False  # answers say that their connection ends
-        self._closes_idle = False  # and who asks nothing is closed
+        self._closes_idle = False  # and who asks nothing more is closed
+        self._unasked_until = 0.0  # who has asked nothing at all, from then on
         self.idle = IdleConnections()
         self.queues = Queues(loop)
         self.troubles = Troubles()
@@ -69,6 +74,8 @@ class Gateway:
         self._resolver = Resolver(loop)
         self.dialler = Dialler(loop, self.idle, self._resolver)
         self._clients: set[Downstream] = set()
+        # Accepted, and no clients yet: the peer's address, and what ends it.
+        self._arriving: dict[object, tuple[str, Callable[[], None]]] = {}
         self._tunnels: set[Forwarding] = set()
         self._addresses: Counter[str] = Counter()
         self._sweeping: asyncio.TimerHandle | None = None
@@ -85,7 +92,7 @@ class Gateway:
 
     @property
     def connections(self) -> int:
-        return len(self._clients) + len(self._tunnels)
+        return len(self._clients) + len(self._tunnels) + len(self._arriving)
 
     @property
     def exchanges(self) -> int:
@@ -98,15 +105,17 @@ class Gateway:
 
     @property
     def drained(self) -> bool:
-        return not self._clients and not self._tunnels
+        return not self.connections
 
     def drain(self) -> None:
         self.draining = self._closes_idle = True
+        self._unasked_until = time.monotonic() + UNASKED_S
         self.idle.clear()
         for client in tuple(self._clients):
-            client.close_idle()
+            client.close_idle(unasked=False)
 
     def cut_exchanges(self) -> None:
+        self._end_arriving()
         for client in tuple(self._clients):
             client.abort()
 
@@ -128,21 +137,29 @@ class Gateway:
 
     def welcome(self, client: Downstream) -> bool:
         """Whether there is room for another client; it is then counted until `farewell`."""
+        if self._arriving:
+            self.arrived(client)
         self.counters.connections += 1
         self._clients.add(client)
         self._addresses[client.peer] += 1
-        most = self.conf.max_connections_per_client
-        if most and self._addresses[client.peer] > most and not self.rules.trusts(client.peer):
-            self.troubles.add(client.peer, "too many connections of one client")
-            return False
-        if self.connections > self.conf.max_connections:
-            self.troubles.add("clients", "there are as many connections as max_connections")
-            return self._make_room(client)
-        return True
+        return self._has_room(client, client.peer)
 
     def farewell(self, client: Downstream) -> None:
         self._clients.discard(client)
-        self._forget_address(client)
+        self._forget_address(client.peer)
+
+    def arrives(self, who: object, peer: str, end: Callable[[], None]) -> bool:
+        """Whether there is room for a connection that is no client yet; `who` is counted
+        until it is welcome as one, or `arrived`. `end` ends it, and may be called late."""
+        self._arriving[who] = peer, end
+        self._addresses[peer] += 1
+        return self._has_room(who, peer)
+
+    def arrived(self, who: object) -> None:
+        """It is a client, or gone. May be called again."""
+        found = self._arriving.pop(who, None)
+        if found is not None:
+            self._forget_address(found[0])
 
     def tunnel_opened(self, forwarding: Forwarding, client: Downstream) -> None:
         self.counters.tunnels += 1
@@ -151,30 +168,48 @@ class Gateway:
 
     def tunnel_closed(self, forwarding: Forwarding, client: Downstream) -> None:
         self._tunnels.discard(forwarding)
-        self._forget_address(client)
+        self._forget_address(client.peer)
 
     # --- within ------------------------------------------------------------------------------
 
-    def _make_room(self, newest: Downstream) -> bool:
+    def _has_room(self, newest: object, peer: str) -> bool:
+        """Whether what is counted already may stay."""
+        most = self.conf.max_connections_per_client
+        if most and self._addresses[peer] > most and not self.rules.trusts(peer):
+            self.troubles.add(peer, "too many connections of one client")
+            return False
+        if self.connections > self.conf.max_connections:
+            self.troubles.add("clients", "there are as many connections as max_connections")
+            return self._make_room(newest)
+        return True
+
+    def _make_room(self, newest: object) -> bool:
         """Close a client that is idle, for one that wants something."""
         some = tuple(islice(self._clients, LOOKED_AT))
         return any(client is not newest and client.close_idle() for client in some)
 
-    def _forget_address(self, client: Downstream) -> None:
-        left = self._addresses[client.peer] - 1
+    def _forget_address(self, peer: str) -> None:
+        left = self._addresses[peer] - 1
         if left:
-            self._addresses[client.peer] = left
+            self._addresses[peer] = left
         else:
-            del self._addresses[client.peer]
+            del self._addresses[peer]
+
+    def _end_arriving(self) -> None:
+        for _, end in tuple(self._arriving.values()):
+            end()
 
     def _sweep(self) -> None:
         self._sweeping = self.loop.call_later(SWEEP_S, self._sweep)
         now = time.monotonic()
+        unasked = now >= self._unasked_until
         for client in tuple(self._clients):
             if client.deadline <= now:
                 self._guarded(client.sweep, now)
             elif self._closes_idle:
-                client.close_idle()
+                client.close_idle(unasked=unasked)
+        if self._closes_idle and unasked:
+            self._end_arriving()
         for forwarding in tuple(self._tunnels):
             self._guarded(forwarding.check, now)
         self.queues.sweep()

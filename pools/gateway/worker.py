@@ -3,9 +3,9 @@
 Rules:
 - Nothing that is away stops it from starting: the configuration may come from the last good
   file, or later.
-- SIGTERM drains: it accepts no more, closes idle connections, and lets requests and tunnels
-  finish, each within their time. SIGINT and SIGQUIT end it at once; SIGUSR1 opens the access
-  log anew.
+- SIGTERM drains: it accepts no more, closes idle connections, serves those that have just
+  connected, and lets requests and tunnels finish, each within their time. SIGINT and
+  SIGQUIT end it at once; SIGUSR1 opens the access log anew.
 - A worker whose master is gone drains by itself.
 """
 
@@ -31,7 +31,7 @@ from pools.conf import Conf
 from pools.control import watch
 from pools.core.engine import Engine
 from pools.core.errors import PoolsError
-from pools.gateway import proxy_protocol, status
+from pools.gateway import accepting, status
 from pools.gateway.access_log import AccessLog
 from pools.gateway.arbiter import Plan
 from pools.gateway.counters import Counters
@@ -42,8 +42,8 @@ logger = logging.getLogger("pools.gateway")
 
 HEARTBEAT_S = 1.0
 DRAIN_TICK_S = 0.05
-# Who was accepted just now has its request on the way: it is heard before idle connections
-# are closed.
+# Who asks one thing after the other learns from an answer that its connection ends, before
+# idle connections are closed.
 HEARD_S = 0.5
 MOST_FILES = 1_048_576
 
@@ -153,24 +153,20 @@ async def _accept(listener: Listener, plan: Plan, gateway: Gateway) -> Server:
     if listener.kind is Kind.HTTPS:
         assert plan.certificates
         context = plan.certificates.context
-    if plan.proxy_protocol:
-        return proxy_protocol.Listener(
-            loop,
-            listener.sock,
-            gateway,
-            # Who reaches a Unix socket, which has no address, is the operator's own choice.
-            lambda peer: not peer or gateway.rules.trusts(peer),
-            listener.kind.value,
-            context,
-        )
+
+    def tells(peer: str) -> bool:
+        # Who reaches a Unix socket, which has no address, is the operator's own choice.
+        return plan.proxy_protocol and (not peer or gateway.rules.trusts(peer))
+
+    if plan.proxy_protocol or context:
+        scheme = listener.kind.value
+        return accepting.Listener(loop, listener.sock, gateway, tells, scheme, context)
     unix = listener.sock.family == socket.AF_UNIX
     create: Any = loop.create_unix_server if unix else loop.create_server
     server: Server = await create(
         partial(gateway.protocol, scheme=listener.kind.value),
         sock=listener.sock,
         backlog=BACKLOG,
-        ssl=context,
-        ssl_handshake_timeout=plan.conf.client_header_timeout_s if context else None,
     )
     return server
 

@@ -221,6 +221,18 @@ def test_told_to_end_it_closes_idle_connections(start):
     assert gateway.ended(10) == 0
 
 
+def test_told_to_end_it_serves_who_has_just_connected(start):
+    gateway = start()
+    gateway.ready()
+    with gateway.connect() as new, gateway.connect() as idle:
+        assert idle.get()[0] == 200  # the one before is accepted, too
+        gateway.signal(signal.SIGTERM)
+        assert idle.over()
+        status, fields, _ = new.get()
+        assert (status, fields["connection"]) == (200, "close")
+    assert gateway.ended(10) == 0
+
+
 def test_what_takes_longer_than_its_time_is_cut(start, hold):
     gateway = start(DRAIN_TIMEOUT="0.5")
     gateway.ready()
