@@ -248,7 +248,7 @@ class Downstream(asyncio.Protocol):
         if transport.is_closing():
             return
         reader = self._reader
-        unread = reader.arriving or reader.refusal or reader.waiting
+        unread = reader.arriving or reader.refusal or reader.behind
         if unread and transport.can_write_eof():
             if self._read_paused:
                 self._read_paused = False
