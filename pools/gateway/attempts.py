@@ -210,7 +210,7 @@ class Attempts(ABC):
         if nobody.full and self._gateway.queues.add(pool.name, self, most=pool.max_queue):
             self._queued_at = monotonic()
         else:
-            self._give_up(nobody)
+            self._give_up(str(nobody), nobody.retry_after_s)
 
     def place_offered(self) -> bool:
         """Called by the queue; True: this waits no longer."""
@@ -220,18 +220,18 @@ class Attempts(ABC):
             if nobody.full:
                 return False
             self._queued_at = 0.0
-            self._give_up(nobody)
+            self._give_up(str(nobody), nobody.retry_after_s)
             return True
         self._queued_at = 0.0
         self._dispatch(attempt)
         return True
 
-    def _give_up(self, nobody: NoBackendAvailable) -> None:
+    def _give_up(self, why: str, retry_after_s: int) -> None:
         """No backend is left to try: the last failure is the answer, or 503."""
         if self._failure is not None:
             self._answer_error(_STATUS[self._failure.kind], self._failure.reason)
         else:
-            self._answer_error(503, str(nobody), retry_after_s=nobody.retry_after_s)
+            self._answer_error(503, why, retry_after_s=retry_after_s)
 
     # --- what the backend's connection says ----------------------------------------------
 

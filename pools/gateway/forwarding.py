@@ -267,9 +267,7 @@ class Forwarding(Attempts):
         elif self._queued_at:
             if now - self._queued_at >= self.route.pool.spec.queue_timeout_s:
                 self._leave_queue()
-                self._answer_error(
-                    503, "no backend had a place for it in time", retry_after_s=1
-                )
+                self._give_up("no backend had a place for it in time", 1)
         elif self._client.write_paused:
             self._check_deaf(now)
         elif self._dialling is None:

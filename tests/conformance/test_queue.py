@@ -83,6 +83,28 @@ def test_wait_that_is_too_long_is_503(site, queue_up):
     assert held.targets == [b"/1"]
 
 
+@pytest.mark.rule("queue", "F1")
+def test_failed_request_does_not_wait_for_others_that_are_full(site, connect, get):
+    """Its failure is known, and is the answer."""
+    held, going = threading.Event(), threading.Event()
+
+    def script(plane: Conversation) -> None:
+        request = plane.request()
+        assert request is not None
+        if request.target == b"/1":
+            held.set()
+            assert going.wait(PATIENCE_S)
+            plane.send(OK)
+
+    site.left.script = site.right.script = script
+    first = connect()
+    first.ask("/1", host="full-pair.test")
+    assert held.wait(PATIENCE_S)
+    assert get("/2", host="full-pair.test").status == 502
+    going.set()
+    assert first.response().status == 200
+
+
 @pytest.mark.rule("queue")
 def test_client_that_leaves_the_queue_frees_its_place(site, queue_up):
     site.one.script = held = Held()
