@@ -7,6 +7,8 @@ Rules:
   else the first by file name. Of two for one name, the one that is valid longer.
 - A file that is changed for a broken one, half-written or without its key, is said once, and
   the last good one stays. One that is removed goes; the last one of all stays.
+- One that has expired, or does within SOON, is served, and said once a day until it is
+  renewed.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ from __future__ import annotations
 import logging
 import os
 import ssl
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 
@@ -27,6 +31,9 @@ from pools.outage import Outage
 logger = logging.getLogger("pools.gateway")
 
 LOOK_S = 2.0
+SOON = timedelta(days=14)  # clients of Let's Encrypt renew 30 days ahead
+REMIND_S = 86_400.0
+MOST_NAMED = 10  # in a line
 # Forward secret and authenticated, for TLS 1.2; those of 1.3 all are.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 DEFAULTS = ("default", "default.pem", "default.crt")
@@ -62,6 +69,8 @@ class Certificates:
         self._marks: dict[str, Mark] = {}
         self._loaded: dict[str, _Certificate] = {}
         self._by_name: dict[str, ssl.SSLContext] = {}
+        # By chain and end, when it was said last that it is to be renewed.
+        self._reminded: dict[tuple[Path, datetime], float] = {}
         try:
             problems = self._take(self._look())
         except OSError as error:
@@ -77,12 +86,30 @@ class Certificates:
             logger.error("%s", problem)
         self.context = _context()
         self.context.sni_callback = self._choose
+        self._remind(time.monotonic())
 
     def refresh(self, now: float) -> None:
-        """Follow the folder, looking each LOOK_S at most; `now` only grows."""
+        """Follow the folder, looking each LOOK_S at most; `now` is of time.monotonic."""
         if now < self._next_look:
             return
         self._next_look = now + LOOK_S
+        self._follow()
+        self._remind(now)
+
+    def plain(self) -> list[dict[str, Any]]:
+        """Those in use, for the status page, the first to end first."""
+        now = datetime.now(UTC)
+        return [
+            {
+                "file": str(one.chain),
+                "names": list(one.names),
+                "until": f"{one.until:%Y-%m-%dT%H:%M:%SZ}",
+                "days_left": (one.until - now).days,  # below 0: it has expired
+            }
+            for one in self._by_end()
+        ]
+
+    def _follow(self) -> None:
         try:
             found = self._look()
             if not found:
@@ -94,6 +121,27 @@ class Certificates:
         if {name: mark for name, (_, _, mark) in found.items()} != self._marks:
             for problem in self._take(found):
                 logger.error("%s", problem)
+
+    def _by_end(self) -> list[_Certificate]:
+        return sorted(self._loaded.values(), key=lambda one: one.until)
+
+    def _remind(self, now: float) -> None:
+        """Say which are to be renewed, in a line, unless that was said within REMIND_S."""
+        today = datetime.now(UTC)
+        before, self._reminded = self._reminded, {}
+        due = []
+        for one in self._by_end():
+            if one.until > today + SOON:
+                break
+            said = before.get((one.chain, one.until))
+            if said is None or now - said >= REMIND_S:
+                said = now
+                verb = "expired" if one.until <= today else "expires"
+                due.append(f"{one.chain} {verb} on {one.until:%Y-%m-%d}")
+            self._reminded[one.chain, one.until] = said
+        if due:
+            more = f", and {len(due) - MOST_NAMED} more" if len(due) > MOST_NAMED else ""
+            logger.warning("renew certificates: %s%s", ", ".join(due[:MOST_NAMED]), more)
 
     def _look(self) -> dict[str, tuple[Path, Path, Mark]]:
         """Chain, key and mark of each certificate, by name. Raises OSError."""
@@ -138,6 +186,7 @@ class Certificates:
 
 @dataclass(frozen=True, slots=True)
 class _Certificate:
+    chain: Path
     context: ssl.SSLContext
     names: tuple[str, ...]
     until: datetime
@@ -198,13 +247,11 @@ def _load(chain: Path, key: Path) -> _Certificate:
             " put in the whole chain, in PEM, the server's own certificate first"
         ) from None
     until = first.not_valid_after_utc
-    if until < datetime.now(UTC):
-        logger.warning("certificate %s expired on %s; renew it", chain, f"{until:%Y-%m-%d}")
     if readable:
         logger.warning("others may read the key %s; chmod 600 it", key)
     told = ", ".join(names) or "no name, as the default alone"
     logger.info("certificate %s is used for %s, until %s", chain, told, f"{until:%Y-%m-%d}")
-    return _Certificate(context, names, until)
+    return _Certificate(chain, context, names, until)
 
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:

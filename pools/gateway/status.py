@@ -22,6 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
+from pools.gateway.certificates import Certificates
 from pools.gateway.figures import GAUGES, Whole, backends
 from pools.gateway.gateway import Gateway
 from pools.gateway.status_page import Hosts, Page, StatusPage, line
@@ -33,9 +34,14 @@ ANSWER_BYTES = 64 * 1024 * 1024
 SUFFIX = ".status"
 
 
-async def serve(sock: socket.socket | None, gateway: Gateway, folder: Path) -> Status:
+async def serve(
+    sock: socket.socket | None,
+    gateway: Gateway,
+    folder: Path,
+    certificates: Certificates | None = None,
+) -> Status:
     """Begin to answer on a listening socket, and the gateway's other workers in any case."""
-    status = Status(gateway, folder)
+    status = Status(gateway, folder, certificates)
     await status.start(sock)
     return status
 
@@ -43,8 +49,11 @@ async def serve(sock: socket.socket | None, gateway: Gateway, folder: Path) -> S
 class Status:
     """What one worker answers. `folder` is that of the gateway's workers, and theirs alone."""
 
-    def __init__(self, gateway: Gateway, folder: Path) -> None:
+    def __init__(
+        self, gateway: Gateway, folder: Path, certificates: Certificates | None = None
+    ) -> None:
         self._gateway = gateway
+        self._certificates = certificates
         self._folder = folder
         self._begun = time.monotonic()
         self._pid = os.getpid()
@@ -121,11 +130,15 @@ class Status:
 
     async def _collect(self) -> bytes:
         gauges = self.gauges()
+        certificates = self._certificates.plain() if self._certificates else []
         others = await self._ask_others(_read_all)
-        return await asyncio.to_thread(self._put_together, gauges, others)
+        return await asyncio.to_thread(self._put_together, gauges, certificates, others)
 
     def _put_together(
-        self, gauges: dict[str, Any], others: Iterable[tuple[int, bytes]]
+        self,
+        gauges: dict[str, Any],
+        certificates: list[dict[str, Any]],
+        others: Iterable[tuple[int, bytes]],
     ) -> bytes:
         whole = Whole()
         whole.add(self.figures(gauges))
@@ -135,7 +148,7 @@ class Status:
                 whole.add(figures or {})
             except (KeyError, TypeError, ValueError):  # of another release, say
                 whole.workers.append({"pid": pid, "problem": "no answer that can be read"})
-        return json.dumps(whole.plain()).encode()
+        return json.dumps({**whole.plain(), "certificates": certificates}).encode()
 
     # --- this worker -----------------------------------------------------------------------
 

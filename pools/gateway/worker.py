@@ -133,7 +133,10 @@ class GatewayWorker(Worker):  # type: ignore[misc]
         private: list[Server] = []
         for listener in plan.listeners:
             if listener.kind is Kind.STATUS:
-                private.append(await status.serve(listener.sock, gateway, self.app.run_folder))
+                folder = self.app.run_folder
+                private.append(
+                    await status.serve(listener.sock, gateway, folder, plan.certificates)
+                )
             else:
                 public.append(await _accept(listener, plan, gateway))
         return public, private

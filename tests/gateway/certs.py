@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def make(*names: str, days: int = 30, password: bytes = b"") -> tuple[bytes, bytes]:
+def make(*names: str, days: float = 30, password: bytes = b"") -> tuple[bytes, bytes]:
     """Certificate and key, in PEM, self-signed for these names."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
@@ -37,7 +37,7 @@ def make(*names: str, days: int = 30, password: bytes = b"") -> tuple[bytes, byt
     return certificate.public_bytes(serialization.Encoding.PEM), kept
 
 
-def put(path: Path, *names: str, days: int = 30) -> bytes:
+def put(path: Path, *names: str, days: float = 30) -> bytes:
     """One file with both, readable by its owner alone. Returns the certificate, in PEM."""
     certificate, key = make(*names, days=days)
     path.touch(0o600)

@@ -1,13 +1,17 @@
 import asyncio
+import re
 import ssl
+import time
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import uvloop
 
 from pools.core.errors import PoolsError
-from pools.gateway.certificates import LOOK_S, Certificates
+from pools.gateway.certificates import LOOK_S, REMIND_S, Certificates
 from tests.gateway import certs
+from tests.services import eventually
 
 LOOPS = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
 
@@ -351,12 +355,66 @@ def test_the_last_certificates_stay_where_the_folder_goes(tmp_path, caplog, run)
     assert answers(certificates, "a.example", run=run) == [good]
 
 
-@pytest.mark.parametrize("days", [-1, 1])
-def test_an_expired_certificate_is_a_warning(tmp_path, caplog, days, run):
+@pytest.mark.parametrize(("days", "said"), [(-1, ["expired"]), (13, ["expires"]), (15, [])])
+def test_a_certificate_that_expires_soon_or_has_is_a_warning(tmp_path, caplog, days, said, run):
     certificate = certs.put(tmp_path / "a.pem", "a.example", days=days)
-    assert answers(Certificates(tmp_path), "a.example", run=run) == [certificate]
-    warned = [message for message in caplog.messages if "expired on" in message]
-    assert len(warned) == (days < 0)
+    certificates = Certificates(tmp_path)
+    until = f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}"
+    assert caplog.messages == [
+        f"renew certificates: {tmp_path}/a.pem {verb} on {until}" for verb in said
+    ]
+    assert answers(certificates, "a.example", run=run) == [certificate]
+
+
+def test_the_warning_is_said_again_each_day_until_it_is_renewed(tmp_path, caplog):
+    certs.put(tmp_path / "a.pem", "a.example", days=2 / REMIND_S)  # two seconds
+    certs.put(tmp_path / "b.pem", "b.example", days=5)
+    certs.put(tmp_path / "c.pem", "c.example")
+    certificates = Certificates(tmp_path)
+    begun = time.monotonic()
+    certificates.refresh(begun + 10)
+    certificates.refresh(begun + REMIND_S - 10)
+    assert len(caplog.messages) == 1
+    eventually(lambda: certificates.plain()[0]["days_left"] < 0)
+    certificates.refresh(begun + REMIND_S + 10)
+    certificates.refresh(begun + REMIND_S + 20)
+    assert [re.findall(r"(\w)\.pem (\w+)", message) for message in caplog.messages] == [
+        [("a", "expires"), ("b", "expires")],
+        [("a", "expired"), ("b", "expires")],
+    ]
+    certs.put(tmp_path / "a.pem", "a.example")
+    certificates.refresh(begun + REMIND_S * 2 + 30)
+    assert re.findall(r"(\w)\.pem (\w+)", caplog.messages[-1]) == [("b", "expires")]
+
+
+def test_one_that_is_put_there_late_is_a_warning_at_once(tmp_path, caplog):
+    certs.put(tmp_path / "a.pem", "a.example", days=5)
+    certificates = Certificates(tmp_path)
+    caplog.clear()
+    certs.put(tmp_path / "b.pem", "b.example", days=3)
+    certificates.refresh(time.monotonic() + 10)
+    (message,) = caplog.messages
+    assert re.findall(r"(\w)\.pem (\w+)", message) == [("b", "expires")]
+
+
+def test_a_line_names_some_of_many_that_expire(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("pools.gateway.certificates.MOST_NAMED", 2)
+    for days in 1, 2, 3, 4:
+        certs.put(tmp_path / f"{days}.pem", days=days)
+    Certificates(tmp_path)
+    (message,) = caplog.messages
+    assert re.findall(r"(\d)\.pem", message) == ["1", "2"]
+    assert message.endswith(", and 2 more")
+
+
+def test_those_in_use_are_told_with_their_end(tmp_path):
+    certs.put(tmp_path / "a.pem", "a.example", "b.example", days=30)
+    certs.put(tmp_path / "b.pem", days=-3)
+    first, second = Certificates(tmp_path).plain()
+    assert (first["file"], first["names"]) == (f"{tmp_path}/b.pem", [])
+    assert first["days_left"] in (-4, -3)
+    assert (second["names"], second["days_left"]) == (["a.example", "b.example"], 29)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", second["until"])
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o600])

@@ -14,10 +14,12 @@ from pools.conf import Conf
 from pools.core.engine import Engine
 from pools.core.headers import HeaderRules
 from pools.gateway import status, status_page
+from pools.gateway.certificates import Certificates
 from pools.gateway.counters import Counters, bucket
 from pools.gateway.gateway import Gateway
 from pools.gateway.status import Status
 from tests.core.build import pool, snapshot
+from tests.gateway import certs
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def folder(tmp_path):
 class Worker:
     """A gateway with its status; several in one process, by different process ids."""
 
-    def __init__(self, folder, *, pid=None, loaded=True):
+    def __init__(self, folder, *, pid=None, loaded=True, certificates=None):
         loop = asyncio.get_running_loop()
         self.loaded = loaded
         self.engine = Engine(
@@ -59,7 +61,7 @@ class Worker:
         )
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(os, "getpid", lambda: pid or 100)
-            self.status = Status(self.gateway, folder)
+            self.status = Status(self.gateway, folder, certificates)
 
     def count(self, seconds):
         traffic = self.gateway.counters.route("shop")
@@ -206,6 +208,21 @@ def test_backends_are_told_with_what_each_worker_sees_of_them(folder, run):
     }
     assert (b["ejected_in"], b["why"][:12]) == (1, "ejected for ")
     assert 0 < b["ejected_for_s"] <= 30
+
+
+def test_certificates_are_told_with_their_end(folder, tmp_path, run):
+    certs.put(tmp_path / "a.pem", "a.example", days=5)
+    certificates = Certificates(tmp_path)
+
+    async def ask():
+        async with working(folder, certificates=certificates) as worker:
+            with_one = await told(worker)
+        async with working(folder) as worker:
+            return with_one["certificates"], (await told(worker))["certificates"]
+
+    with_one, without = run(ask())
+    assert (with_one, without) == (certificates.plain(), [])
+    assert with_one[0]["days_left"] == 4
 
 
 def test_those_who_ask_at_once_share_one_answer(folder, run, monkeypatch):
