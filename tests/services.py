@@ -42,6 +42,19 @@ def free_port() -> int:
         return port
 
 
+def _no_ipv6() -> str:
+    """Why ::1 cannot be bound, as in many containers; "": it can."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        return f"::1 cannot be bound here: {os.strerror(error.errno or 0)}"
+    return ""
+
+
+NO_IPV6 = _no_ipv6()
+needs_ipv6 = pytest.mark.skipif(bool(NO_IPV6), reason=NO_IPV6)
+
+
 def eventually(condition: Callable[[], T], *, within_s: float = 10.0, saying: str = "") -> T:
     """The condition's first true value; fails when there is none in time."""
     deadline = time.monotonic() + within_s

@@ -11,7 +11,7 @@ from tests.conformance.client import Address, Client, Response
 from tests.conformance.planes import CANNOT, ELSEWHERE, PLANES, Plane
 from tests.conformance.site import Site
 from tests.gateway import certs
-from tests.services import free_port
+from tests.services import NO_IPV6, free_port
 
 LIMIT_S = 1.0
 CONNECTIONS = 6
@@ -68,7 +68,8 @@ def crowded(plane: Plane, served: object) -> tuple[str, int]:
 
 @dataclass(frozen=True)
 class Doors:
-    """Where a server is reached; `certificates` is the folder of its certificates."""
+    """Where a server is reached, by `ipv6` only where that is there; `certificates` is the
+    folder of its certificates."""
 
     unix: str
     ipv6: tuple[str, int]
@@ -90,7 +91,7 @@ def doors(plane: Plane, served: object, tmp_path_factory: pytest.TempPathFactory
     certs.put(folder / "named.pem", "plain.test", "*.wild.test")
     plane.serve(
         *("--bind", f"unix:{doors.unix}"),
-        *("--bind", f"[::1]:{doors.ipv6[1]}"),
+        *(() if NO_IPV6 else ("--bind", f"[::1]:{doors.ipv6[1]}")),
         *("--tls-bind", f"127.0.0.1:{doors.tls[1]}"),
         *("--certificates", str(folder)),
     )

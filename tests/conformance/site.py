@@ -41,7 +41,10 @@ class Site:
         listener.bind(str(self.folder / "backend.sock"))
         listener.listen()
         self.unix = Backend(listener=listener)
-        self.ipv6 = Backend(listener=socket.create_server(("::1", 0), family=socket.AF_INET6))
+        listener = None  # nobody comes to it then
+        if not services.NO_IPV6:
+            listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+        self.ipv6 = Backend(listener=listener)
 
     @property
     def backends(self) -> tuple[Backend, ...]:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.conformance.client import ask
 from tests.conformance.site import TRUSTED
+from tests.services import needs_ipv6
 
 V2 = b"\r\n\r\n\0\r\nQUIT\n"
 V4_PAIR = socket.inet_aton("203.0.113.7") + socket.inet_aton("10.0.0.1")
@@ -112,6 +113,7 @@ def test_client_by_unix_socket_is_trusted(site, connect, doors):
         assert (site.one.got().one("X-Forwarded-For") or b"").startswith(b"1.2.3.4")
 
 
+@needs_ipv6
 @pytest.mark.rule("sockets")
 def test_client_by_ipv6(site, connect, doors):
     client = connect(address=doors.ipv6)
@@ -123,7 +125,7 @@ def test_client_by_ipv6(site, connect, doors):
 
 
 @pytest.mark.rule("sockets")
-@pytest.mark.parametrize("name", ["unix", "ipv6"])
+@pytest.mark.parametrize("name", ["unix", pytest.param("ipv6", marks=needs_ipv6)])
 def test_backend_by(site, connect, name):
     client = connect()
     for _ in range(3):

@@ -8,6 +8,7 @@ import pytest
 
 from pools.gateway import listening
 from pools.gateway.listening import Kind, Refused
+from tests.services import needs_ipv6
 
 
 def accepts(address, family=socket.AF_INET):
@@ -38,6 +39,7 @@ def test_a_free_port_is_listened_on_and_told(listen):
     assert str(listener) == f"http://127.0.0.1:{port}"
 
 
+@needs_ipv6
 def test_any_ipv6_address_takes_ipv4_too(listen):
     listener = listen("[::]:0")
     port = listener.sock.getsockname()[1]
@@ -45,6 +47,7 @@ def test_any_ipv6_address_takes_ipv4_too(listen):
     assert accepts(("::1", port), socket.AF_INET6)
 
 
+@needs_ipv6
 def test_one_ipv6_address_takes_ipv6_alone(listen):
     listener = listen("[::1]:0", kind=Kind.HTTPS)
     port = listener.sock.getsockname()[1]

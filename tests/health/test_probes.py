@@ -77,6 +77,7 @@ def test_proxies_of_the_environment_are_not_used(backend, monkeypatch):
     assert ask(backend().port).ok
 
 
+@services.needs_ipv6
 def test_ipv6_addresses_are_probed(backend):
     there = backend(family=socket.AF_INET6)
     assert ask(there.port, host="::1").ok

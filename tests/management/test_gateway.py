@@ -113,6 +113,7 @@ def test_what_cannot_be_meant_is_one_line(refused, arguments, variables, said):
 # --- what is served ----------------------------------------------------------------------
 
 
+@services.needs_ipv6
 def test_every_address_is_served(start, tmp_path):
     path, port = tmp_path / "socket", services.free_port()
     gateway = start("--bind", f"unix:{path}", "--bind", f"[::1]:{port}")

@@ -7,6 +7,7 @@ from pools.core.retry import FailureKind
 from pools.wire.errors import ClientGone, OutOfTime, UpstreamError
 from pools.wsgi.connection import Connection, Watch, connect
 from tests.core.build import pool, snapshot
+from tests.services import needs_ipv6
 
 
 def watch(*, idle_s=10.0, exchange_s=0.0, deadline=None, client=None):
@@ -18,6 +19,7 @@ def target(host, port):
     return made.backends[0], made
 
 
+@needs_ipv6
 def test_ipv6():
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
         connect(*target("::1", listener.getsockname()[1]), timeout_s=5, watch=watch()).close()
