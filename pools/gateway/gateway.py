@@ -37,7 +37,7 @@ logger = logging.getLogger("pools.gateway")
 
 SWEEP_S = 0.25
 FORGET_S = 60.0
-# Who means to ask does so at once: in this time TCP sends a lost segment four times.
+# Who means to ask does so at once: in this time TCP sends a lost segment again three times.
 UNASKED_S = 3.0
 LOOKED_AT = 64  # clients, to find an idle one: whoever floods must not make it long
 
