@@ -75,8 +75,8 @@ class Tunnel:
             ended(why)
 
     def lost(self, end: _End) -> None:
-        """One end is gone. What it sent still reaches the other, unless that takes nothing
-        for LAST_S; only then is the tunnel over."""
+        """One end is gone. What it sent still reaches the other, which has LAST_S to take it;
+        only then is the tunnel over."""
         if not self._why:
             self._why = f"{end.name} ended the tunnel"
             self.idle_s = min(self.idle_s, LAST_S)
