@@ -29,6 +29,7 @@ from bench.compare import peers, report, targets
 from bench.compare.processes import ROOT, Cores, Failed, cores, raise_file_limit
 from bench.compare.results import Results
 from bench.compare.scenarios import HELD, SCENARIOS, Sample, Scenario
+from pools import native
 
 RESULTS = ROOT / "bench" / "results" / "gateway.md"
 FRESH_ROUNDS = 3
@@ -152,6 +153,8 @@ def main() -> None:
             raise Failed(f"{program} is needed for this benchmark: install it")
     if not (find_spec("flask") and find_spec("aiohttp")):
         raise Failed("flask and aiohttp are needed: pip install -r requirements-bench.txt")
+    if "gateway" in options.peers and native.unfit():
+        raise Failed(native.unfit())
     raise_file_limit(FILES)
     at = cores()
     try:

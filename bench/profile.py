@@ -87,7 +87,9 @@ def sampled(name: str, peer: str, seconds: int, kept: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--peer", default="gateway", choices=("gateway", "floor", "aiohttp"))
+    parser.add_argument(
+        "--peer", default="gateway", choices=("gateway", "source", "floor", "aiohttp")
+    )
     parser.add_argument("--scenario", default="small", choices=list(scenarios.SCENARIOS))
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--lines", action="store_true", help="by line, not by function")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -76,7 +77,7 @@ class Served:
 Command = tuple[list[str], dict[str, str]]
 
 
-def _gateway(site: Site, subject: Subject, folder: Path, port: int) -> Command:
+def _gateway(site: Site, subject: Subject, folder: Path, port: int, native: bool) -> Command:
     log = {"ACCESS_LOG": str(folder / "access.log"), "ACCESS_LOG_FORMAT": subject.log}
     command = [sys.executable, "manage.py", "gateway", "--bind", f"127.0.0.1:{port}"]
     return (
@@ -89,6 +90,7 @@ def _gateway(site: Site, subject: Subject, folder: Path, port: int) -> Command:
         ],
         {
             **_of_django(site),
+            "NATIVE": str(int(native)),
             "DATA_DIR": str(_document(site, subject.routes)),
             **(log if subject.log != "off" else {}),
         },
@@ -112,6 +114,7 @@ def _of_django(site: Site) -> dict[str, str]:
         "DATABASE_URL": "",
         "DJANGO_SETTINGS_MODULE": "proxysite.settings",
         "LOG_LEVEL": "WARNING",
+        "NATIVE": "0",
         "REDIS_URL": "",
         "UPSTREAM": site.upstream,
     }
@@ -164,7 +167,8 @@ def _gunicorn(module: str) -> Callable[[Site, Subject, Path, int], Command]:
 
 
 PEERS: dict[str, Callable[[Site, Subject, Path, int], Command]] = {
-    "gateway": _gateway,
+    "gateway": partial(_gateway, native=True),
+    "source": partial(_gateway, native=False),
     "nginx": _nginx,
     "haproxy": _haproxy,
     "floor": _module("bench.projects.floor"),
@@ -175,6 +179,7 @@ PEERS: dict[str, Callable[[Site, Subject, Path, int], Command]] = {
 }
 TITLES = {
     "gateway": "the gateway",
+    "source": "the same from source",
     "nginx": "nginx",
     "haproxy": "HAProxy",
     "floor": "the floor",

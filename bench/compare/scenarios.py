@@ -121,7 +121,7 @@ def _held(site: Site, served: Served, seconds: float) -> Sample:
 
 _REQUESTS = ("rate", "p50_ms", "p99_ms", "cpu_s", "rss_mib", "pss_mib", "core")
 _ALL = tuple(subject(peer) for peer in PEERS)
-_BY_EVENTS = tuple(subject(peer) for peer in ("gateway", "nginx", "haproxy", "floor"))
+_BY_EVENTS = tuple(subject(peer) for peer in ("gateway", "source", "nginx", "haproxy", "floor"))
 _GATEWAY, _NGINX = subject("gateway"), subject("nginx")
 
 

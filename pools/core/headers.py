@@ -202,9 +202,7 @@ class HeaderRules:
         That is what hints are, and no other field may go past the rules of the answer that
         follows; nor may those that the route removes or sets.
         """
-        if b"link" in route.response_remove or any(
-            name == b"link" for name, _ in route.response_set
-        ):
+        if b"link" in route.response_remove or b"link" in dict(route.response_set):
             return []
         return [(name, value) for name, value in headers if name.lower() == b"link"]
 
@@ -298,7 +296,7 @@ def block(fields: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 def connection_options(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
     """The names that Connection lists, lower case; names in `headers` are lower case."""
-    return _options(value for name, value in headers if name == b"connection")
+    return _options([value for name, value in headers if name == b"connection"])
 
 
 def _options(values: Iterable[bytes]) -> frozenset[bytes]:

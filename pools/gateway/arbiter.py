@@ -25,6 +25,7 @@ from typing import Any
 from gunicorn import arbiter, systemd  # type: ignore[import-untyped]
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
+from pools import native
 from pools.conf import Conf
 from pools.gateway.certificates import Certificates
 from pools.gateway.listening import Listener
@@ -113,7 +114,8 @@ class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
     def start(self) -> None:
         super().start()
         addresses = ", ".join(map(str, self.LISTENERS))
-        logger.info("listening on %s, process %d", addresses, self.pid)
+        build = "native build" if native.in_use else "from source"
+        logger.info("listening on %s, process %d, %s", addresses, self.pid, build)
 
     def reload(self) -> None:
         """New workers; the old ones go when these serve (`manage_workers`)."""

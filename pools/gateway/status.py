@@ -22,6 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
+from pools import native
 from pools.gateway.certificates import Certificates
 from pools.gateway.figures import GAUGES, Whole, backends
 from pools.gateway.gateway import Gateway
@@ -159,6 +160,7 @@ class Status:
             "pid": self._pid,
             "uptime_s": round(time.monotonic() - self._begun, 1),
             "revision": gateway.engine.snapshot.revision,
+            "native": native.in_use,
             "loaded": gateway.loaded(),
             "draining": gateway.draining,
             **{name: getattr(gateway, name) for name in GAUGES},

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from pools import native
 from pools.conf import Conf
 from pools.core.engine import Engine
 from pools.core.headers import HeaderRules
@@ -168,7 +169,7 @@ def test_any_worker_tells_of_all(folder, run):
     for worker in (*first["workers"], *second["workers"]):
         assert worker.pop("uptime_s") >= 0
     assert first == second
-    same = {"revision": 7, "loaded": True}
+    same = {"revision": 7, "loaded": True, "native": native.in_use}
     same |= {"connections": 0, "exchanges": 0, "tunnels": 0}
     counted = {"refused": 0, "unrouted": 0, "tunnels": 0}
     assert first["workers"] == [

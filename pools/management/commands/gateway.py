@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
+from pools import native
 from pools.core.errors import PoolsError
 from pools.gateway.arbiter import Application
 from pools.management import options as shared
@@ -30,7 +31,8 @@ class Command(BaseCommand):
             plan = shared.plan(options)
         except PoolsError as error:
             raise CommandError(str(error), returncode=2) from None
-        if lacking := shared.lacking_files(plan.conf):
-            logger.warning("%s", lacking)
+        for problem in (shared.lacking_files(plan.conf), native.problem):
+            if problem:
+                logger.warning("%s", problem)
         connections.close_all()  # none goes over a fork
         Application(plan).run()
