@@ -300,7 +300,9 @@ def connection_options(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[byte
 
 
 def _options(values: Iterable[bytes]) -> frozenset[bytes]:
-    return frozenset(option.strip().lower() for value in values for option in value.split(b","))
+    return frozenset(
+        [option.strip().lower() for value in values for option in value.split(b",")]
+    )
 
 
 def edited(headers: Pairs, *, set_: Headers, remove: Container[bytes]) -> Pairs:
@@ -308,14 +310,12 @@ def edited(headers: Pairs, *, set_: Headers, remove: Container[bytes]) -> Pairs:
     if not set_ and not remove:
         return headers
     replaced = {name for name, _ in set_}
-    return [
-        *(
-            (name, value)
-            for name, value in headers
-            if (lower := name.lower()) not in replaced and lower not in remove
-        ),
-        *set_,
+    kept = [
+        field
+        for field in headers
+        if (lower := field[0].lower()) not in replaced and lower not in remove
     ]
+    return [*kept, *set_]
 
 
 def host_for(route: CompiledRoute, backend: CompiledBackend, host: bytes) -> bytes:

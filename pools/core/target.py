@@ -26,7 +26,7 @@ _ALLOWED: Final = bytes({*range(0x21, 0x7F)} - {ord("#")})  # visible ASCII
 # RFC 1035 §2.3.4. It bounds what is kept by host, too.
 MAX_HOST: Final = 255
 # Fits 64 bits in whatever reads it next.
-MAX_LENGTH_DIGITS = 18
+MAX_LENGTH_DIGITS: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
