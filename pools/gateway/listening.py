@@ -109,7 +109,13 @@ def _listen(bind: str, kind: Kind) -> Listener:
     if path := _own_path(bind):
         return Listener(kind, _unix(path), path)
     host, _, port = bind.rpartition(":")
-    if not (host and port.isascii() and port.isdigit() and int(port) <= 65_535):
+    if not (
+        host
+        and host.isprintable()
+        and port.isascii()
+        and port.isdigit()
+        and int(port) <= 65_535
+    ):
         raise ValueError("not ADDRESS:PORT")
     bracketed = host.startswith("[") and host.endswith("]")
     if (":" in host) != bracketed:

@@ -141,6 +141,7 @@ def test_sockets_of_other_addresses_are_not_taken_over():
         ("::1:8080", r"write IPv6 as \[::1\]:8080"),
         ("[127.0.0.1]:8080", r"write IPv6 as \[::1\]:8080"),
         ("a b:8080", "no such address"),
+        ("a\udcff:8080", "not ADDRESS:PORT"),
         ("unix:", "not ADDRESS:PORT"),
         ("unix:relative", "write unix:/absolute/path"),
         ("unix:/nowhere/socket", "no such file or directory"),
