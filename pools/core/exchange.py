@@ -5,8 +5,9 @@ Rules:
 - Each attempt goes to a backend that was not tried; only the free try after a kept-alive
   connection died goes to the same one.
 - Failures to connect, broken connections, time-outs and the answers 502, 503 and 504 are
-  failures of the backend; any other answer begins its count anew, but only once the
-  exchange ends without a failure: a body may still break off.
+  failures of the backend, but for what this process lacked itself; any other answer begins
+  its count anew, but only once the exchange ends without a failure: a body may still break
+  off.
 - Once an answer is taken (`respond` said False) nothing is tried again.
 """
 
@@ -136,7 +137,9 @@ class Exchange:
         self._free = False
         if not self._stale(failure):
             reason = RetryOn(failure.kind.value)
-            again = self._judge(reason, failure.bytes_sent, failure.replayable)
+            again = self._judge(
+                reason, failure.bytes_sent, failure.replayable, ours=failure.ours
+            )
             if not again:
                 self._end_lease()
             return again
@@ -220,8 +223,11 @@ class Exchange:
     def _late(self) -> bool:
         return self.deadline is not None and self._clock() >= self.deadline
 
-    def _judge(self, reason: RetryOn, bytes_sent: bool, replayable: bool) -> bool:
-        """Report the failure to passive health, and decide on another attempt.
+    def _judge(
+        self, reason: RetryOn, bytes_sent: bool, replayable: bool, *, ours: bool = False
+    ) -> bool:
+        """Report the failure to passive health unless it is `ours`, and decide on another
+        attempt.
 
         If there is to be one, the lease has ended and the retry is counted.
         """
@@ -229,7 +235,7 @@ class Exchange:
         with pool.lock:
             now = self._clock()
             assert self._lease is not None
-            if pool.failed(self._lease, now=now):
+            if not ours and pool.failed(self._lease, now=now):
                 self.ejected += (self._lease.key,)
             again = (
                 not self._responded

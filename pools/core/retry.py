@@ -44,12 +44,14 @@ class Failure:
 
     `bytes_sent`: any byte of the request was written. `replayable`: its body is unread, or
     can be sent again. `reused`: on a kept-alive connection, and no byte of an answer came.
+    `ours`: this process lacked something, such as files; the backend is not to blame.
     """
 
     kind: FailureKind
     bytes_sent: bool
     replayable: bool
     reused: bool = False
+    ours: bool = False
 
 
 def decide(

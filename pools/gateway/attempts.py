@@ -275,6 +275,7 @@ class Attempts(ABC):
                 bytes_sent=self._sent,
                 replayable=self._replayable,
                 reused=upstream is not None and upstream.reused and not upstream.answered,
+                ours=error.ours,
             )
         )
         self._place_released()

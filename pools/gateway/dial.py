@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import ssl
 from collections.abc import Hashable
@@ -17,6 +18,10 @@ from pools.wire.errors import UpstreamError
 
 logger = logging.getLogger("pools.gateway")
 
+# Files, memory and local ports: a crowd of clients uses them up, and must get nobody ejected.
+_OURS = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+)
 MOST_EACH_S = 1.0  # for an address while there are others
 
 
@@ -45,7 +50,7 @@ class Dialler:
         except TimeoutError:
             raise _cannot(f"timed out after {timeout_s:g} s") from None
         except OSError as error:  # of TLS too
-            raise _cannot(str(error)) from error
+            raise _cannot(str(error), ours=error.errno in _OURS) from error
         except Exception as error:  # a request must not wait for ever for what broke here
             logger.exception("connecting to %s", backend.key)
             raise _cannot(repr(error)) from error
@@ -91,5 +96,6 @@ class Dialler:
         return upstream
 
 
-def _cannot(reason: str) -> UpstreamError:
-    return UpstreamError(FailureKind.CONNECT, f"cannot connect to the backend: {reason}")
+def _cannot(reason: str, *, ours: bool = False) -> UpstreamError:
+    why = f"cannot connect to the backend: {reason}"
+    return UpstreamError(FailureKind.CONNECT, why, ours=ours)

@@ -7,11 +7,13 @@ from pools.core.retry import FailureKind
 
 
 class UpstreamError(PoolsError):
-    """The backend's side failed; `kind` is what retries and the answer's status go by."""
+    """The backend's side failed; `kind` is what retries and the answer's status go by.
+    `ours`: the backend is not to blame (core.retry.Failure)."""
 
-    def __init__(self, kind: FailureKind, reason: str) -> None:
+    def __init__(self, kind: FailureKind, reason: str, *, ours: bool = False) -> None:
         self.kind = kind
         self.reason = reason
+        self.ours = ours
         super().__init__(reason)
 
 

@@ -368,3 +368,14 @@ def test_backend_that_cannot_be_connected_to_costs_nothing_of_the_retry_budget()
     assert all(exchange.fail(refused) for exchange in held)
     for exchange in held:
         exchange.close()
+
+
+def test_what_this_process_lacks_ejects_nobody():
+    """Such as files and ports, which a crowd of clients uses up; another is tried yet."""
+    bench = Bench(pool(3, passive={"failures": 1}))
+    with bench.begin() as exchange:
+        exchange.acquire()
+        lacking = failure(FailureKind.CONNECT, bytes_sent=False, replayable=True, ours=True)
+        assert exchange.fail(lacking)
+    assert not bench.engine.ejected()
+    assert exchange.ejected == ()
