@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 # A client that kept a backend waiting for so long may have made it give up.
 SLOW_CLIENT_S = 5.0
+# By then the loop has read what had arrived.
+HEARD_S = 0.001
 
 _STATUS = {FailureKind.CONNECT: 502, FailureKind.ERROR: 502, FailureKind.TIMEOUT: 504}
 
@@ -291,14 +293,16 @@ class Attempts(ABC):
         self._place_released()
         self._attempt()
 
-    def _send_more(self) -> None:
-        """Pass on what came of the request's body."""
+    def _send_more(self, heard: Upstream | None = None) -> None:
+        """Pass on what came of the request's body. `heard`: who need not be heard first."""
         upstream, upload = self._upstream, self._upload
         if upstream is None or upload is None or self._full or upload.sent_all:
             return
-        if upstream.says_something():
+        if upstream is not heard and upstream.says_something():
             # An early answer, maybe with a reset behind it, which writing would meet: the
             # answer would be lost. It is read first, and then this is called again.
+            if upstream.is_tls:
+                self._gateway.loop.call_later(HEARD_S, self._send_more, upstream)
             return
         data = upload.more()
         if data:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import select
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Protocol, cast
@@ -14,6 +15,11 @@ from pools.wire.parser import ResponseParser
 
 if TYPE_CHECKING:
     from pools.gateway.idle import IdleConnections
+
+
+# Of a connection that was reset.
+READ_BYTES = 65_536
+MOST_READ = 4
 
 
 class Sender(Protocol):
@@ -98,11 +104,13 @@ class Upstream(asyncio.Protocol):
         )
 
     def says_something(self) -> bool:
-        """Whether `data_received` or an end is about to come. With TLS nobody can tell: what
-        has arrived may be TLS's own."""
-        if self._transport.get_extra_info("sslcontext") is not None:
-            return False
+        """Whether `data_received` or an end is about to come; with TLS maybe neither is, as
+        what has arrived may be TLS's own."""
         return not self.is_quiet()
+
+    @property
+    def is_tls(self) -> bool:
+        return self._transport.get_extra_info("sslcontext") is not None
 
     # What the event loop calls.
 
@@ -138,6 +146,8 @@ class Upstream(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.closed = True
+        if error is not None and self._sender is not None and not self.is_tls:
+            self._hear_out()
         sender, self._sender = self._sender, None
         if sender is None:
             self._idle.remove(self)
@@ -152,6 +162,24 @@ class Upstream(asyncio.Protocol):
     def resume_writing(self) -> None:
         if self._sender is not None:
             self._sender.upstream_free()
+
+    def _hear_out(self) -> None:
+        """Read what had arrived when writing met a reset: it may be all of an early answer."""
+        sock = self._transport.get_extra_info("socket")
+        for _ in range(MOST_READ):
+            sender = self._sender
+            if sender is None:
+                return
+            try:
+                data = os.read(sock.fileno(), READ_BYTES)
+                self.parser.feed(data)
+            except (OSError, UpstreamError):
+                return
+            if not data:
+                return
+            self.answered = True
+            self.parser.reusable = False
+            sender.answer_came()
 
     def _discard(self) -> None:
         self._idle.remove(self)
