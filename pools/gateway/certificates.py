@@ -16,8 +16,9 @@ from __future__ import annotations
 import logging
 import os
 import ssl
+import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -182,6 +183,24 @@ class Certificates:
         tls.context = (
             by_name.get(name) or by_name.get("*." + name.partition(".")[2]) or self._default
         )
+
+
+def without_bad_names(
+    hook: Callable[[sys.UnraisableHookArgs], None],
+) -> Callable[[sys.UnraisableHookArgs], None]:
+    """A sys.unraisablehook that leaves to `hook` what is not a client's.
+
+    Who asks for a name that is not ASCII is refused by Python's ssl before `_choose` is
+    called, with a traceback for each: anybody could fill the log.
+    """
+
+    def without(args: sys.UnraisableHookArgs) -> None:
+        if isinstance(args.exc_value, UnicodeDecodeError):
+            logger.debug("a handshake came to nothing: %s", args.exc_value)
+        else:
+            hook(args)
+
+    return without
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,6 +282,7 @@ class Downstream(asyncio.Protocol):
             return False
         self._leaving = True
         self._transport.close()
+        self.deadline = 0.0  # TLS would wait for the client's own end, and that for long
         return True
 
     def leave_to_tunnel(self) -> tuple[bytes, asyncio.Transport]:

@@ -39,6 +39,7 @@ SWEEP_S = 0.25
 FORGET_S = 60.0
 # Who means to ask does so at once: in this time TCP sends a lost segment again three times.
 UNASKED_S = 3.0
+SLOW_ARRIVAL_S = 2.0  # a handshake takes a few times the way there and back
 LOOKED_AT = 64  # clients, to find an idle one: whoever floods must not make it long
 
 
@@ -74,8 +75,9 @@ class Gateway:
         self._resolver = Resolver(loop)
         self.dialler = Dialler(loop, self.idle, self._resolver)
         self._clients: set[Downstream] = set()
-        # Accepted, and no clients yet: the peer's address, and what ends it.
-        self._arriving: dict[object, tuple[str, Callable[[], None]]] = {}
+        # Accepted, and no clients yet, the oldest first: the peer's address, what ends it, and
+        # since when.
+        self._arriving: dict[object, tuple[str, Callable[[], None], float]] = {}
         self._tunnels: set[Forwarding] = set()
         self._addresses: Counter[str] = Counter()
         self._sweeping: asyncio.TimerHandle | None = None
@@ -151,7 +153,7 @@ class Gateway:
     def arrives(self, who: object, peer: str, end: Callable[[], None]) -> bool:
         """Whether there is room for a connection that is no client yet; `who` is counted
         until it is welcome as one, or `arrived`. `end` ends it, and may be called late."""
-        self._arriving[who] = peer, end
+        self._arriving[who] = peer, end, time.monotonic()
         self._addresses[peer] += 1
         return self._has_room(who, peer)
 
@@ -184,9 +186,24 @@ class Gateway:
         return True
 
     def _make_room(self, newest: object) -> bool:
-        """Close a client that is idle, for one that wants something."""
-        some = tuple(islice(self._clients, LOOKED_AT))
-        return any(client is not newest and client.close_idle() for client in some)
+        """Close a client that is idle, for one that wants something. Who takes long to arrive
+        goes before it, and who is the first of those that arrive where nobody is idle."""
+        if self._end_oldest(newest, arriving_s=SLOW_ARRIVAL_S):
+            return True
+        for client in tuple(islice(self._clients, LOOKED_AT)):
+            if client is not newest and client.close_idle():
+                return True
+        return self._end_oldest(newest, arriving_s=0.0)
+
+    def _end_oldest(self, newest: object, *, arriving_s: float) -> bool:
+        """End who has been arriving for longest, if for so long; whether there was one."""
+        for who, (_, end, since) in self._arriving.items():
+            if who is newest or time.monotonic() - since < arriving_s:
+                break
+            self.arrived(who)
+            end()
+            return True
+        return False
 
     def _forget_address(self, peer: str) -> None:
         left = self._addresses[peer] - 1
@@ -196,7 +213,7 @@ class Gateway:
             del self._addresses[peer]
 
     def _end_arriving(self) -> None:
-        for _, end in tuple(self._arriving.values()):
+        for _, end, _ in tuple(self._arriving.values()):
             end()
 
     def _sweep(self) -> None:

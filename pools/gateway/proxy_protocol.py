@@ -80,7 +80,7 @@ def _parse_v2(data: bytes) -> Header | None:
     if command not in (_LOCAL, _PROXIED):
         raise ValueError("the header has an unknown version or command")
     size, addresses = _TCP.get(family, (0, 0))
-    if not size and family not in _OTHERS:
+    if not size and family not in _OTHERS and command == _PROXIED:
         raise ValueError("the header has an unknown family")
     if command == _PROXIED and length < _V2_FIXED_BYTES + addresses:
         raise ValueError("the header is too short for its addresses")

@@ -19,6 +19,7 @@ import resource
 import shutil
 import signal
 import socket
+import sys
 from functools import partial
 from operator import itemgetter
 from typing import Any, Protocol
@@ -31,7 +32,7 @@ from pools.conf import Conf
 from pools.control import watch
 from pools.core.engine import Engine
 from pools.core.errors import PoolsError
-from pools.gateway import accepting, status
+from pools.gateway import accepting, certificates, status
 from pools.gateway.access_log import AccessLog
 from pools.gateway.arbiter import Plan
 from pools.gateway.counters import Counters
@@ -74,6 +75,7 @@ class GatewayWorker(Worker):  # type: ignore[misc]
 
     def run(self) -> None:
         _raise_file_limit()
+        sys.unraisablehook = certificates.without_bad_names(sys.unraisablehook)
         engine = watch.engine()
         # What was made until now stays: the collector need not look at it again and again.
         gc.collect()

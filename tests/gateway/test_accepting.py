@@ -15,6 +15,7 @@ from pools.conf import Conf
 from pools.core.engine import Engine
 from pools.core.headers import HeaderRules
 from pools.gateway import accepting
+from pools.gateway import gateway as gateway_module
 from pools.gateway.accepting import Listener
 from pools.gateway.certificates import Certificates
 from pools.gateway.counters import Counters
@@ -381,13 +382,13 @@ async def answered(reader, writer):
     return head.lower()
 
 
-@pytest.mark.parametrize("most", ["max_connections", "max_connections_per_client"])
-def test_handshakes_under_way_count_and_one_too_many_is_closed(tls, most):
+def test_handshakes_under_way_count_and_one_too_many_of_a_client_is_closed(tls):
     server, client = tls
+    most = {"max_connections_per_client": 1}
 
     async def ask():
         async with (
-            listening(trusted=(), context=server, **SETTINGS, **{most: 1}) as listener,
+            listening(trusted=(), context=server, **SETTINGS, **most) as listener,
             connected(listener) as (reader, writer),
         ):
             gateway = listener.gateway
@@ -400,6 +401,31 @@ def test_handshakes_under_way_count_and_one_too_many_is_closed(tls, most):
             assert gateway.connections == 1
             writer.close()
             await within(lambda: not gateway.connections)
+
+    run(ask())
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_of_an_idle_client_and_a_handshake_the_slow_one_goes_first(tls, monkeypatch, slow):
+    server, client = tls
+    if slow:
+        monkeypatch.setattr(gateway_module, "SLOW_ARRIVAL_S", 0.0)
+
+    async def ask():
+        async with (
+            listening(trusted=(), context=server, **SETTINGS, max_connections=2) as listener,
+            connected(listener) as (first, first_writer),
+        ):
+            await shake_hands(first_writer, client)
+            await answered(first, first_writer)
+            async with connected(listener) as (arriving, _):
+                await within(lambda: listener.gateway.connections == 2)
+                async with connected(listener) as (reader, writer):
+                    assert await (arriving if slow else first).read() == b""
+                    await shake_hands(writer, client)
+                    await answered(reader, writer)
+                    if slow:
+                        await answered(first, first_writer)
 
     run(ask())
 

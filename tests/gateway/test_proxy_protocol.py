@@ -41,6 +41,7 @@ GOOD = {
     tcp("203.0.113.9", tlvs=bytes(V2_MOST_BYTES - 28)): "203.0.113.9",
     v2(b"", command=0x20, family=0): None,
     tcp("203.0.113.9", command=0x20): None,
+    v2(bytes(9), command=0x20, family=0x99): None,  # "the family is ignored"
     v2(b"", family=0): None,
     v2(bytes(12), family=0x12): None,
     v2(bytes(216), family=0x31): None,
