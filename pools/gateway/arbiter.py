@@ -140,8 +140,11 @@ class Arbiter(arbiter.Arbiter):  # type: ignore[misc]
 
     def murder_workers(self) -> None:
         super().murder_workers()
+        now = time.monotonic()
         for pid, worker in list(self.WORKERS.items()):
-            if worker.retire_by is not None and time.monotonic() > worker.retire_by:
+            # gunicorn waits for ever for the first sign of life.
+            stillborn = not _serves(worker) and now > worker.made_at + self.timeout
+            if stillborn or (worker.retire_by is not None and now > worker.retire_by):
                 self.kill_worker(pid, SIGKILL)
 
     def stop(self, graceful: bool = True) -> None:

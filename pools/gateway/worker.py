@@ -20,6 +20,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from functools import partial
 from operator import itemgetter
 from typing import Any, Protocol
@@ -56,11 +57,12 @@ class Server(Protocol):
 
 
 class GatewayWorker(Worker):  # type: ignore[misc]
-    """`retire_by` is the master's: until when, on time.monotonic(), a worker that drains may
-    go on; None for one that stays."""
+    """`made_at` and `retire_by` are the master's, on time.monotonic(): when it began, and until
+    when a worker that drains may go on; None for one that stays."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.made_at = time.monotonic()
         self.retire_by: float | None = None
 
     def init_signals(self) -> None:

@@ -323,9 +323,10 @@ def test_a_killed_worker_is_replaced_and_costs_its_own_connections_alone(start):
         assert kept.get()[0] == 200
 
 
-def test_a_worker_whose_loop_hangs_is_replaced(start):
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_worker_that_hangs_is_replaced(start, begun):
     gateway = start(code=IMPATIENT)
-    (hung,) = gateway.ready()
+    (hung,) = gateway.ready() if begun else gateway.workers()
     os.kill(hung, signal.SIGSTOP)
     eventually(lambda: gone(hung), within_s=process.PATIENCE_S)
     assert gateway.get()[0] == 200
