@@ -1,6 +1,7 @@
 """One server a plane for the whole suite; backends as new for each test."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from tests.conformance.site import Site
 from tests.gateway import certs
 from tests.services import NO_IPV6, free_port
 
+Once = Callable[[str, Callable[[ExitStack], Any]], Any]
+
 LIMIT_S = 1.0
 CONNECTIONS = 6
 CONNECTIONS_PER_CLIENT = 4
@@ -22,23 +25,43 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "rule(*names): the rules of docs/wire.md it shows")
 
 
+@pytest.fixture(scope="session")
+def once() -> Iterator[Once]:
+    """once(name, make) gives what make(stack) gave when the name was first asked for, until
+    the session ends. pytest would begin each plane anew with each module, and starting a
+    server takes longer than most modules do."""
+    made: dict[str, Any] = {}
+    with ExitStack() as stack:
+
+        def once(name: str, make: Callable[[ExitStack], Any]) -> Any:
+            if name not in made:
+                made[name] = make(stack)
+            return made[name]
+
+        yield once
+
+
 @pytest.fixture(scope="session", params=PLANES, ids=lambda plane: plane.name)
-def plane(request: pytest.FixtureRequest) -> Plane:
-    made: Plane = request.param()
+def plane(request: pytest.FixtureRequest, once: Once) -> Plane:
+    kind = request.param
+    made: Plane = once(kind.name, lambda stack: kind())
     return made
 
 
 @pytest.fixture(scope="session")
 def served(
-    plane: Plane, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Site, tuple[str, int]]]:
-    folder = tmp_path_factory.mktemp(plane.name)
-    site = Site(folder)
-    address = plane.start(site.document(), folder)
-    yield site, address
-    plane.stop()
-    for backend in site.backends:
-        backend.close()
+    plane: Plane, once: Once, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Site, tuple[str, int]]:
+    def start(stack: ExitStack) -> tuple[Site, tuple[str, int]]:
+        folder = tmp_path_factory.mktemp(plane.name)
+        site = Site(folder)
+        for backend in site.backends:
+            stack.callback(backend.close)
+        stack.callback(plane.stop)
+        return site, plane.start(site.document(), folder)
+
+    found: tuple[Site, tuple[str, int]] = once(f"{plane.name} served", start)
+    return found
 
 
 def _unless_elsewhere(plane: Plane, what: str) -> None:
@@ -46,11 +69,19 @@ def _unless_elsewhere(plane: Plane, what: str) -> None:
         pytest.skip(reason)
 
 
+def _serve(once: Once, plane: Plane, what: str, *arguments: str, **more: str) -> Address:
+    _unless_elsewhere(plane, what)
+    found: Address = once(f"{plane.name} {what}", lambda _: plane.serve(*arguments, **more))
+    return found
+
+
 @pytest.fixture(scope="session")
-def limited(plane: Plane, served: object) -> tuple[str, int]:
+def limited(plane: Plane, served: object, once: Once) -> Address:
     """The address of a server that waits for clients for LIMIT_S, whatever it is for."""
-    _unless_elsewhere(plane, "limited")
-    return plane.serve(
+    return _serve(
+        once,
+        plane,
+        "limited",
         CLIENT_HEADER_TIMEOUT=str(LIMIT_S),
         CLIENT_BODY_TIMEOUT=str(LIMIT_S),
         CLIENT_KEEPALIVE=str(LIMIT_S),
@@ -60,10 +91,9 @@ def limited(plane: Plane, served: object) -> tuple[str, int]:
 
 
 @pytest.fixture(scope="session")
-def crowded(plane: Plane, served: object) -> tuple[str, int]:
+def crowded(plane: Plane, served: object, once: Once) -> Address:
     """The address of a server that takes few connections."""
-    _unless_elsewhere(plane, "crowded")
-    return plane.serve(MAX_CONNECTIONS=str(CONNECTIONS))
+    return _serve(once, plane, "crowded", MAX_CONNECTIONS=str(CONNECTIONS))
 
 
 @dataclass(frozen=True)
@@ -78,9 +108,17 @@ class Doors:
 
 
 @pytest.fixture(scope="session")
-def doors(plane: Plane, served: object, tmp_path_factory: pytest.TempPathFactory) -> Doors:
+def doors(
+    plane: Plane, served: object, once: Once, tmp_path_factory: pytest.TempPathFactory
+) -> Doors:
     _unless_elsewhere(plane, "doors")
-    folder = tmp_path_factory.mktemp("doors")
+    doors: Doors = once(
+        f"{plane.name} doors", lambda _: _doors(plane, tmp_path_factory.mktemp("doors"))
+    )
+    return doors
+
+
+def _doors(plane: Plane, folder: Path) -> Doors:
     doors = Doors(
         unix=str(folder / "http.sock"),
         ipv6=("::1", free_port()),
@@ -99,10 +137,9 @@ def doors(plane: Plane, served: object, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="session")
-def told(plane: Plane, served: object) -> tuple[str, int]:
+def told(plane: Plane, served: object, once: Once) -> Address:
     """The address of a server that trusted peers tell by the PROXY protocol who asks."""
-    _unless_elsewhere(plane, "told")
-    return plane.serve("--proxy-protocol")
+    return _serve(once, plane, "told", "--proxy-protocol")
 
 
 @pytest.fixture(autouse=True)
