@@ -42,7 +42,7 @@ IDS = {
 }
 
 
-@register()
+@register("pools")
 def settings_hold(
     *, app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:

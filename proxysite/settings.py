@@ -30,7 +30,7 @@ SECRET_KEY = _env.secret_key or cast(
 
 INSTALLED_APPS = [
     "unfold",
-    "django.contrib.admin",
+    "proxysite.apps.ConsoleConfig",  # django.contrib.admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

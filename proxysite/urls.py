@@ -3,7 +3,9 @@
 from django.contrib import admin
 from django.urls import path
 
-from proxysite import accounts, views  # noqa: F401  (accounts registers its pages)
+admin.autodiscover()  # apps.py says why here
+
+from proxysite import accounts, views  # noqa: E402, F401  (accounts changes what is there)
 
 urlpatterns = [
     path("admin/", admin.site.urls),

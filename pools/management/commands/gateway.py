@@ -23,6 +23,8 @@ class Command(BaseCommand):
         "program anew beside itself."
     )
 
+    requires_system_checks = ("pools",)  # others are of what it does not use
+
     def add_arguments(self, parser: CommandParser) -> None:
         shared.add_gateway(parser)
 
