@@ -55,6 +55,7 @@ MODULES = (
     "pools.gateway.requests",
     "pools.gateway.upload",
     "pools.gateway.upstream",
+    "pools.wire.ids",
     "pools.wire.parser",
 )
 

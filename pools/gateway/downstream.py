@@ -168,15 +168,16 @@ class Downstream(asyncio.Protocol):
         self.deadline = 0.0
         forwarding.start()
 
-    def finished(self, keep: bool) -> None:
-        """The current request is answered; `keep`: the connection goes on."""
+    def finished(self, keep: bool, now: float = 0.0) -> None:
+        """The current request is answered, `now` or at this very moment; `keep`: the
+        connection goes on."""
         self._current = None
         if not keep:
             self._leave()
             return
         reader, conf = self._reader, self._gateway.conf
         self._head_timed = reader.in_head
-        self.deadline = monotonic() + (
+        self.deadline = (now or monotonic()) + (
             conf.client_header_timeout_s if self._head_timed else conf.client_keepalive_s
         )
         if self._gateway.draining:

@@ -174,10 +174,10 @@ class Forwarding(Attempts):
         return fields
 
     def _finish(self, upstream: Upstream) -> None:
-        """The answer is all here."""
+        """The answer is all here, since a moment ago."""
         self._release(upstream)
-        self._end("")
-        self._client.finished(self._keep and self.request.complete)
+        self._end("", self._touched)
+        self._client.finished(self._keep and self.request.complete, self._touched)
 
     def refuse(self, status: int, why: str) -> None:
         """The request itself is at fault, as its body showed."""
@@ -363,12 +363,13 @@ class Forwarding(Attempts):
         else:
             self._cut_short(why)
 
-    def _end(self, why: str) -> None:
-        """It is over: free what it holds, and keep what it was."""
+    def _end(self, why: str, now: float = 0.0) -> None:
+        """It is over, `now` or at this very moment: free what it holds, and keep what it
+        was."""
         self._over = True
         self._leave_queue()
         self._exchange.close()
         for key in self._exchange.ejected:
             self._gateway.counters.backend(key).ejections += 1
         self._place_released()
-        self._gateway.records.exchange(self, monotonic() - self._began, why)
+        self._gateway.records.exchange(self, (now or monotonic()) - self._began, why)

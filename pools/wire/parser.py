@@ -75,6 +75,8 @@ class ResponseParser:
     def __init__(self, method: bytes) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self.reusable = self._ended = self._begun = False
+        self.interim: list[Head] = []
+        self._body: list[bytes] = []
         self.begin(method)
 
     def begin(self, method: bytes, upgrade: bytes | None = None) -> None:
@@ -82,14 +84,16 @@ class ResponseParser:
         if self._begun and not (self._ended and self.reusable):
             self._parser = httptools.HttpResponseParser(self)
         self.head: Head | None = None
-        self.interim: list[Head] = []
+        if self.interim:
+            self.interim = []
         self.complete = False
         self.reusable = False
         self.upgraded = False
         self.body_bytes = 0  # not taken yet
         self._method = method
         self._upgrade = upgrade
-        self._body: list[bytes] = []
+        if self._body:
+            self._body = []
         self._problem = ""
         self._begun = False  # bytes of the answer came
         self._version = ""  # of the head under way, where that is known
@@ -153,8 +157,11 @@ class ResponseParser:
 
     def take(self) -> bytes:
         """The body's bytes since the last call."""
-        pieces, self._body, self.body_bytes = self._body, [], 0
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces, self.body_bytes = self._body, 0
+        if len(pieces) == 1:
+            return pieces.pop()
+        self._body = []
+        return b"".join(pieces)
 
     def _count(self, data: bytes) -> None:
         """Takes what only has to be counted: the rest of a body whose length is known."""
