@@ -186,8 +186,10 @@ class RequestReader:
             "1.1" if usual else parser.get_http_version(),
             headers,
             keep_alive=parser.should_keep_alive(),
-            upgrade=parser.should_upgrade(),
         )
+        # As llhttp sees it. Who names no other protocol need not be asked about.
+        if b"upgrade" in request.fields or method == b"CONNECT":
+            request.upgrade = parser.should_upgrade()
         if not usual and self._is_other_protocol():
             self._refuse(400, "the protocol is not HTTP")
         elif len(self._target) > conf.max_target_bytes:

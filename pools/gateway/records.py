@@ -68,7 +68,7 @@ class Records:
         self.counters.refused += 1
         if self._log is None:
             return
-        request = request or Request(b"", b"", "", [], keep_alive=False, upgrade=False)
+        request = request or Request(b"", b"", "", [], keep_alive=False)
         entry = _entry(request, status, sent_bytes)
         entry.client, entry.request_id, entry.why = peer, request_id, why
         entry.host = request.fields.get(b"host", b"")

@@ -44,7 +44,6 @@ class Request:
         headers: Pairs,
         *,
         keep_alive: bool,
-        upgrade: bool,
     ) -> None:
         self.method = method
         self.target = target
@@ -52,7 +51,7 @@ class Request:
         self.headers = headers
         self.fields = dict(headers)  # the last of repeated ones
         self.keep_alive = keep_alive
-        self.upgrade = upgrade
+        self.upgrade = False
         self.length: int | None = 0
         self.complete = False
         self.body: list[bytes] = []

@@ -48,6 +48,9 @@ DRAIN_TICK_S = 0.05
 # idle connections are closed.
 HEARD_S = 0.5
 MOST_FILES = 1_048_576
+# One turn of the loop makes some dozens for each request, and they go by themselves: at
+# Python's 700 the collector would look at those of requests under way again and again.
+YOUNG_OBJECTS = 5_000
 
 
 class Server(Protocol):
@@ -82,6 +85,7 @@ class GatewayWorker(Worker):  # type: ignore[misc]
         # What was made until now stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(YOUNG_OBJECTS)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._run(self.app.plan, engine))
 

@@ -9,7 +9,7 @@ from pools.gateway.upload import KEPT_BYTES, Upload
 
 
 def request(length: int | None) -> Request:
-    made = Request(b"PUT", b"/", "1.1", [], keep_alive=True, upgrade=False)
+    made = Request(b"PUT", b"/", "1.1", [], keep_alive=True)
     made.length = length
     return made
 
