@@ -20,7 +20,6 @@ os.environ["NATIVE"] = "0"
 
 from pools import native  # noqa: E402 - the path had to be set
 
-
 # Calls among the modules are direct ones then, and some are inlined: a tenth less time.
 LINKED_AS_ONE = "-fno-semantic-interposition -fno-plt -flto=auto"
 
