@@ -26,7 +26,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.compare import peers, report, targets
-from bench.compare.processes import ROOT, Cores, Failed, cores, raise_file_limit
+from bench.compare.processes import ROOT, Cores, Failed, cores, raise_file_limit, step_aside
 from bench.compare.results import Results
 from bench.compare.scenarios import HELD, SCENARIOS, Sample, Scenario
 from pools import native
@@ -73,13 +73,17 @@ def _rounds(
                 servers[subject.name] = stack.enter_context(peers.served(site, subject))
             for subject in subjects:
                 _round(site, scenario, servers[subject.name], WARM_S)
+        for server in servers.values():
+            step_aside(server.pid, True)
         for number in range(min(rounds, FRESH_ROUNDS) if scenario.fresh else rounds):
             for subject in subjects:
                 with ExitStack() as own:
                     server = servers.get(subject.name) or own.enter_context(
                         peers.served(site, subject)
                     )
+                    step_aside(server.pid, False)
                     sample = _round(site, scenario, server, seconds)
+                    step_aside(server.pid, True)
                 found[subject.name].append(sample)
                 _say(f"{scenario.name} {number + 1}/{rounds} {subject.name}: {_brief(sample)}")
     return found

@@ -42,6 +42,7 @@ MODULES = (
     "pools.core.routing",
     "pools.core.runtime",
     "pools.core.target",
+    "pools.gateway.access_log",
     "pools.gateway.attempts",
     "pools.gateway.counters",
     "pools.gateway.downstream",

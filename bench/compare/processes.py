@@ -57,6 +57,16 @@ def cores() -> Cores:
     )
 
 
+def step_aside(pid: int, aside: bool) -> None:
+    """Has a process and those below it run only where nobody else wants to, or not so any
+    more. Even idle servers look after their connections and workers."""
+    policy = os.SCHED_IDLE if aside else os.SCHED_OTHER
+    for one in tree(pid):
+        with suppress(OSError):  # it has ended
+            for thread in os.listdir(f"/proc/{one}/task"):
+                os.sched_setscheduler(int(thread), policy, os.sched_param(0))
+
+
 def pinned(core: int | str, *command: str) -> list[str]:
     return ["taskset", "--cpu-list", str(core), *command]
 

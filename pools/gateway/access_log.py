@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 
 from pools.core.errors import PoolsError
@@ -20,34 +19,82 @@ FLUSH_BYTES = 65_536
 FLUSH_S = 0.75  # with sweeps of 0.25 s, a line is at most 1 s late
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_SAFE = bytes(code for code in range(0x20, 0x7F) if code not in b'"\\')
+_SAFE = bytes([code for code in range(0x20, 0x7F) if code not in b'"\\'])
 _ESCAPED = {code: b"\\x%02X" % code for code in range(256) if code not in _SAFE}
 
 
-@dataclass(slots=True)
 class Entry:
-    """One exchange. Sizes are those of bodies; an empty text or None: there was none."""
+    """One exchange. Sizes are those of bodies; an empty text or None: there was none. `at`:
+    its arrival, as unix time. `version`: b"1.1". `status` 499: the client left. Plain as
+    core/request.py says."""
 
-    at: float  # unix time, of arrival
-    request_id: bytes
-    client: str
-    method: bytes
-    target: bytes
-    version: bytes  # b"1.1"
-    host: bytes
-    status: int  # 499: the client left
-    received_bytes: int
-    sent_bytes: int
-    referer: bytes
-    user_agent: bytes
-    route: str
-    pool: str
-    backend: str
-    attempts: int
-    connect_s: float | None
-    first_byte_s: float | None
-    total_s: float
-    why: str
+    __slots__ = (
+        "at",
+        "attempts",
+        "backend",
+        "client",
+        "connect_s",
+        "first_byte_s",
+        "host",
+        "method",
+        "pool",
+        "received_bytes",
+        "referer",
+        "request_id",
+        "route",
+        "sent_bytes",
+        "status",
+        "target",
+        "total_s",
+        "user_agent",
+        "version",
+        "why",
+    )
+
+    def __init__(
+        self,
+        *,
+        at: float,
+        request_id: bytes,
+        client: str,
+        method: bytes,
+        target: bytes,
+        version: bytes,
+        host: bytes,
+        status: int,
+        received_bytes: int,
+        sent_bytes: int,
+        referer: bytes,
+        user_agent: bytes,
+        route: str,
+        pool: str,
+        backend: str,
+        attempts: int,
+        connect_s: float | None,
+        first_byte_s: float | None,
+        total_s: float,
+        why: str,
+    ) -> None:
+        self.at = at
+        self.request_id = request_id
+        self.client = client
+        self.method = method
+        self.target = target
+        self.version = version
+        self.host = host
+        self.status = status
+        self.received_bytes = received_bytes
+        self.sent_bytes = sent_bytes
+        self.referer = referer
+        self.user_agent = user_agent
+        self.route = route
+        self.pool = pool
+        self.backend = backend
+        self.attempts = attempts
+        self.connect_s = connect_s
+        self.first_byte_s = first_byte_s
+        self.total_s = total_s
+        self.why = why
 
 
 class AccessLog:
@@ -118,7 +165,7 @@ def _utc(second: int) -> bytes:
 
 def _escape(text: bytes) -> bytes:
     """As nginx does: quotes, backslashes, control bytes and all beyond ASCII as \\xHH."""
-    return b"".join(_ESCAPED.get(code) or bytes((code,)) for code in text)
+    return b"".join([_ESCAPED.get(code) or bytes((code,)) for code in text])
 
 
 def _combined(entry: Entry) -> bytes:

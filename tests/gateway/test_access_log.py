@@ -4,7 +4,7 @@ import re
 import stat
 import threading
 import time
-from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,28 +15,35 @@ from pools.gateway import access_log, line_writer
 from pools.gateway.access_log import FORMATS, AccessLog, Entry
 from tests.services import eventually
 
-ENTRY = Entry(
-    at=1_700_000_000.1239,
-    request_id=b"7f3a",
-    client="203.0.113.9",
-    method=b"GET",
-    target=b"/items?page=2",
-    version=b"1.1",
-    host=b"shop.example",
-    status=200,
-    received_bytes=0,
-    sent_bytes=5120,
-    referer=b"https://shop.example/",
-    user_agent=b"Mozilla/5.0 (X11)",
-    route="shop",
-    pool="web",
-    backend="web/10.0.0.1:8000",
-    attempts=1,
-    connect_s=0.0005,
-    first_byte_s=0.0123,
-    total_s=0.0234,
-    why="",
-)
+FIELDS: dict[str, Any] = {
+    "at": 1_700_000_000.1239,
+    "request_id": b"7f3a",
+    "client": "203.0.113.9",
+    "method": b"GET",
+    "target": b"/items?page=2",
+    "version": b"1.1",
+    "host": b"shop.example",
+    "status": 200,
+    "received_bytes": 0,
+    "sent_bytes": 5120,
+    "referer": b"https://shop.example/",
+    "user_agent": b"Mozilla/5.0 (X11)",
+    "route": "shop",
+    "pool": "web",
+    "backend": "web/10.0.0.1:8000",
+    "attempts": 1,
+    "connect_s": 0.0005,
+    "first_byte_s": 0.0123,
+    "total_s": 0.0234,
+    "why": "",
+}
+
+
+def an_entry(**changes: Any) -> Entry:
+    return Entry(**{**FIELDS, **changes})
+
+
+ENTRY = an_entry()
 # The expression that log analysers go by.
 COMBINED = re.compile(
     rb"(\S+) - - \[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]"
@@ -69,11 +76,11 @@ def unescaped(text):
 
 
 def combined(**changes):
-    return FORMATS["combined"](replace(ENTRY, **changes))
+    return FORMATS["combined"](an_entry(**changes))
 
 
 def as_json(**changes):
-    return FORMATS["json"](replace(ENTRY, **changes))
+    return FORMATS["json"](an_entry(**changes))
 
 
 # --- formats -----------------------------------------------------------------------------
@@ -321,7 +328,7 @@ def test_lines_of_two_processes_stay_whole_in_a_pipe(file):
     reader = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
     os.set_blocking(reader, True)
     logs = [AccessLog(str(file), "combined") for _ in range(2)]
-    entries = [replace(ENTRY, user_agent=b"a" * 1000), replace(ENTRY, user_agent=b"b" * 700)]
+    entries = [an_entry(user_agent=b"a" * 1000), an_entry(user_agent=b"b" * 700)]
     lines = 300  # of each, beyond what a pipe holds
     for log, entry in zip(logs, entries, strict=True):
         for _ in range(lines):
@@ -342,7 +349,7 @@ def test_a_line_longer_than_a_pipe_takes_whole_is_written_all_the_same(file):
     reader = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
     log = AccessLog(str(file), "combined")
     for size in (10, 8000, 10):
-        log.write(replace(ENTRY, target=b"/" + b"a" * size))
+        log.write(an_entry(target=b"/" + b"a" * size))
     log.close()
     assert len(os.read(reader, 65_536).splitlines()) == 3
     os.close(reader)
