@@ -95,8 +95,11 @@ class RetryOn(StrEnum):
 
 
 class ProbeKind(StrEnum):
+    """tcp: a connection, and what is sent and expected on it. tls: a handshake."""
+
     HTTP = "http"
     TCP = "tcp"
+    TLS = "tls"
     OFF = "off"
 
 
@@ -216,7 +219,14 @@ class Probe(Part):
     """Active checks (nginx Plus: 5 s, 2xx-3xx; HAProxy: rise 2, fall 3).
 
     `host` empty: the backend's host. `port` 0: the backend's port; a Unix socket has no
-    other. `text` empty: any.
+    other. Of http: `text` and `json_path` empty: any answer of an expected status will do;
+    what they expect must be in the first `body_bytes`. Of tcp: `send` and `expect` are
+    texts with escapes (\\r\\n, \\x00), empty: a connection is enough.
+
+    `interval_s` is from one probe of a backend to the next; `fast_interval_s` while it is
+    between up and down (HAProxy fastinter), `down_interval_s` while it is down (downinter);
+    0: the same as `interval_s`. A certificate with fewer than `certificate_days` left is
+    warned of; 0: never.
     """
 
     kind: ProbeKind = ProbeKind.HTTP
@@ -227,8 +237,18 @@ class Probe(Part):
     statuses: Annotated[
         str, BeforeValidator(fields.text_of_int), AfterValidator(fields.statuses)
     ] = "200-399"
+    headers: HeaderSet = ()
     text: Annotated[str, AfterValidator(fields.probe_text)] = ""
+    json_path: Annotated[str, AfterValidator(fields.json_path)] = ""
+    json_value: Annotated[str, AfterValidator(fields.probe_text)] = ""
+    body_bytes: Annotated[int, Strict(), AfterValidator(fields.probe_bytes)] = 65_536
+    follow_redirects: Flag = False
+    send: Annotated[str, AfterValidator(fields.escaped)] = ""
+    expect: Annotated[str, AfterValidator(fields.escaped)] = ""
+    certificate_days: Count = 14
     interval_s: Annotated[float, Strict(), AfterValidator(fields.interval)] = 5.0
+    fast_interval_s: Annotated[float, Strict(), AfterValidator(fields.interval_or_zero)] = 1.0
+    down_interval_s: Annotated[float, Strict(), AfterValidator(fields.interval_or_zero)] = 0.0
     timeout_s: Seconds = 2.0
     rise: Positive = 2
     fall: Positive = 3

@@ -26,7 +26,10 @@ _PEM = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\r\n\t ]+-----END CE
 DAY_S = 86_400.0
 UNIX = "unix:"
 UNIX_PATH_BYTES = 107  # sun_path of Linux is 108, with a final NUL
-PROBED_BYTES = 65_536  # of an answer's body are looked at for the expected text
+PROBED_BYTES = 1_048_576  # the most that a probe reads of an answer
+
+_ESCAPE = re.compile(r"(\\(?:x[0-9a-fA-F]{2}|x|.)?)", re.DOTALL)
+_ESCAPED = {"r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0", "\\": b"\\"}
 
 # Framing and hop-by-hop fields are the proxy's own; Host has its mode.
 RESERVED_HEADERS = frozenset(
@@ -134,6 +137,10 @@ def interval(value: float) -> float:
     if not (math.isfinite(value) and 1 <= value <= DAY_S):
         raise ValueError(f"{value:g} is not an interval in seconds: use 1 to 86400")
     return value
+
+
+def interval_or_zero(value: float) -> float:
+    return value if value == 0 else interval(value)
 
 
 def token(value: str) -> str:
@@ -334,8 +341,44 @@ def target(value: str) -> str:
 
 def probe_text(value: str) -> str:
     if len(value.encode("utf-8", "surrogatepass")) > PROBED_BYTES:
-        raise ValueError(f"too long: a probe reads the first {PROBED_BYTES} bytes of an answer")
+        raise ValueError(f"too long: a probe reads at most {PROBED_BYTES} bytes of an answer")
     return value
+
+
+def probe_bytes(value: int) -> int:
+    if not 1 <= value <= PROBED_BYTES:
+        raise ValueError(f"{value} is not a number of bytes to read: use 1 to {PROBED_BYTES}")
+    return value
+
+
+def json_path(value: str) -> str:
+    """ "checks.0.status": names of objects and indexes of lists, joined by dots."""
+    if value and not all(value.split(".")):
+        raise ValueError(f"{value!r} has an empty step: join names by single dots")
+    return value
+
+
+def escaped(value: str) -> str:
+    unescaped(value)
+    return value
+
+
+def unescaped(value: str) -> bytes:
+    r"""The bytes that a text with the escapes \r \n \t \0 \\ and \xHH stands for; the rest is
+    UTF-8."""
+    found = b""
+    for piece in _ESCAPE.split(value):
+        if not piece.startswith("\\"):
+            found += piece.encode()
+        elif piece[1:2] == "x" and len(piece) == 4:
+            found += bytes.fromhex(piece[2:])
+        elif len(piece) == 2 and piece[1] in _ESCAPED:
+            found += _ESCAPED[piece[1]]
+        else:
+            raise ValueError(
+                rf"{piece!r} is no escape: use \r \n \t \0 \\ or \x and two digits"
+            )
+    return found
 
 
 def status_ranges(value: str) -> tuple[tuple[int, int], ...]:
