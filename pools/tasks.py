@@ -8,10 +8,9 @@ from contextlib import contextmanager
 
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
-from django.utils import timezone
 
 from pools.control import keep, publish
-from pools.health import rounds
+from pools.health import worker
 from pools.outage import Outage
 
 logger = logging.getLogger("pools.health")
@@ -32,7 +31,7 @@ _probing, _publishing = _outage("probing"), _outage("publishing")
 def probe() -> None:
     """Each second: probe what is due."""
     with _survived(_probing):
-        rounds.run_due(timezone.now())
+        worker.tick()
 
 
 @shared_task(name="pools.publish")

@@ -9,7 +9,7 @@ from pools.models import Pool, Revision
 @pytest.mark.parametrize(
     ("task", "work", "what"),
     [
-        (tasks.probe, "rounds.run_due", "probing"),
+        (tasks.probe, "worker.tick", "probing"),
         (tasks.publish_pending, "publish.publish_pending", "publishing"),
     ],
 )

@@ -117,8 +117,8 @@ def rows_digest() -> bytes:
 def health_changed() -> None:
     """Tell all processes that health is different; for use within health's transaction.
 
-    Call it before writing the rows that it tells of: `change` too locks PublishedState
-    first, and two that lock in another order can meet in a deadlock.
+    Who writes the rows that it tells of locks PublishedState before: `change` does so too,
+    and two that lock in another order can meet in a deadlock.
     """
     PublishedState.lock()
     PublishedState.objects.update(health_version=F("health_version") + 1)

@@ -26,11 +26,11 @@ from pathlib import Path
 from random import Random
 
 from django.db import Error, connections
-from django.utils import timezone
+from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
 
 from pools import conf
-from pools.control import last_good, publish, verdicts, wake
+from pools.control import clock, last_good, publish, verdicts, wake
 from pools.core.document import Document
 from pools.core.engine import Engine
 from pools.core.errors import DocumentError
@@ -87,7 +87,8 @@ class Watcher:
         self._revision: int | None = None  # the last one seen; None: none yet
         self._health: dict[str, Verdict] | None = None  # as last read; None: not yet
         self._health_version = 0
-        self._health_until: datetime | None = None
+        self._health_due: float | None = None  # of time.monotonic
+        self._jumps = clock.Jumps()
         self._health_kept: dict[str, Verdict] | None = None
         self._keep_health_at = 0.0
         self._ejected: dict[str, datetime] = {}  # key: when it was first seen so
@@ -125,17 +126,23 @@ class Watcher:
                 self._trouble = ""
 
     def _look(self) -> None:
-        state = PublishedState.objects.filter(pk=PublishedState.KEY).first()
-        state = state or PublishedState()
+        begun = time.monotonic()
+        rows = PublishedState.objects.annotate(now=Now())
+        found = rows.filter(pk=PublishedState.KEY).first()
+        now, state = (found.now, found) if found else (clock.now(), PublishedState())
+        tick = time.monotonic()
+        if jump := self._jumps.look(now, begun, tick):
+            logger.warning("the clock jumped by %+.0f s", jump.total_seconds())
         new = state.revision != self._revision
-        now = timezone.now()
-        due = self._health_until is not None and now >= self._health_until
+        due = self._health_due is not None and tick >= self._health_due
         if new or due or state.health_version != self._health_version:
-            reading = verdicts.read(now)
+            reading = verdicts.read(now, self._jumps)
             with self._swapping:
                 self._health = reading.verdicts
                 self.engine.apply_health(reading.verdicts)
-            self._health_until = reading.until
+            self._health_due = (
+                tick + (reading.until - now).total_seconds() if reading.until else None
+            )
             self._health_version = state.health_version
         if new:  # after health, so that no backend known to be down is tried first
             self._load(state.revision)

@@ -35,6 +35,8 @@ class Result:
     reason: str
     code: int | None = None
     latency_ms: float
+    timed_out: bool = False
+    certificate_until: object = None
 
 
 def probe(pool: Pool, backend: Backend) -> Result:
@@ -134,3 +136,13 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while found is not None:
         yield found
         found = found.__cause__ or found.__context__
+
+
+class Asker:
+    def __init__(self, loop):
+        pass
+
+    async def ask(self, pool, backend, steps=None):
+        import asyncio
+
+        return await asyncio.to_thread(probe, pool, backend)
