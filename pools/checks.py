@@ -39,6 +39,7 @@ IDS = {
     "POOLS_ACCESS_LOG": "pools.E024",
     "POOLS_ACCESS_LOG_FORMAT": "pools.E025",
     "POOLS_CERTIFICATES": "pools.E026",
+    "POOLS_KEEP_LATENCIES_DAYS": "pools.E027",
 }
 
 

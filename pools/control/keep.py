@@ -1,14 +1,20 @@
-"""How much of the past is kept: POOLS_KEEP_REVISIONS, and POOLS_KEEP_EVENTS of each backend.
+"""How much of the past is kept: POOLS_KEEP_REVISIONS, POOLS_KEEP_EVENTS of each backend,
+POOLS_KEEP_LATENCIES_DAYS, and gaps for as long as uptime is told.
 
-`trim` is called every few seconds and costs three small queries while nothing is new.
+`trim` is called every few seconds and costs some small queries while nothing is new.
 """
 
 from __future__ import annotations
 
-from django.db.models import Count
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, QuerySet
 
 from pools import conf
-from pools.models import HealthEvent, PublishedState, Revision
+from pools.control import clock
+from pools.control.past import WINDOWS
+from pools.models import HealthEvent, LatencyBucket, ProbeGap, PublishedState, Revision
 
 _seen = 0  # the newest event when this process last looked
 
@@ -18,13 +24,20 @@ def trim() -> None:
     now = conf.current()
     _trim_revisions(now.keep_revisions)
     _trim_events(now.keep_events)
+    at = clock.now()
+    kept = timedelta(days=now.keep_latencies_days)
+    _delete(LatencyBucket.objects.filter(begins_at__lt=at - kept))
+    _delete(ProbeGap.objects.filter(ends_at__lt=at - max(WINDOWS.values())))
 
 
 def _trim_revisions(keep: int) -> None:
     """Numbers have no gaps, and the newest is the one in force."""
     live = PublishedState.objects.filter(pk=PublishedState.KEY).values_list("revision")
     (number,) = live.first() or (0,)
-    old = Revision.objects.filter(number__lte=number - keep)
+    _delete(Revision.objects.filter(number__lte=number - keep))
+
+
+def _delete(old: QuerySet[Any]) -> None:
     if old.exists():  # a delete of nothing, too, would make SQLite's other writers wait
         old.delete()
 

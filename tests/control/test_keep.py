@@ -8,7 +8,15 @@ import pytest
 from django.utils import timezone
 
 from pools.control import keep, publish
-from pools.models import Backend, HealthEvent, Pool, PublishedState, Revision
+from pools.models import (
+    Backend,
+    HealthEvent,
+    LatencyBucket,
+    Pool,
+    ProbeGap,
+    PublishedState,
+    Revision,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -71,3 +79,18 @@ def test_nothing_new_costs_three_small_queries(django_assert_num_queries):
     keep.trim()
     with django_assert_num_queries(3):
         keep.trim()
+
+
+def test_latencies_and_gaps_that_nobody_asks_for_any_more_go(settings):
+    settings.POOLS_KEEP_LATENCIES_DAYS = 2.0
+    row = backend(1, events=0)
+    for days in (1.9, 2.1):
+        LatencyBucket.objects.create(
+            backend=row, begins_at=NOW - timedelta(days=days), probes=1, failures=1
+        )
+    for days in (29, 31):
+        at = NOW - timedelta(days=days)
+        ProbeGap.objects.create(pool=row.pool, begins_at=at - timedelta(hours=1), ends_at=at)
+    keep.trim()
+    assert LatencyBucket.objects.count() == 1
+    assert ProbeGap.objects.count() == 1
