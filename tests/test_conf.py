@@ -62,7 +62,7 @@ def test_values_are_read_in_their_canonical_form(settings):
         ("POOLS_REDIS_URL", None, "is None: "),
         ("POOLS_REDIS_URL", "localhost:6379", "begin it with redis://, rediss:// or unix://"),
         ("POOLS_POLL_INTERVAL_S", 61, "is 61: use 0 to 60"),
-        ("POOLS_PROBE_CONCURRENCY", 0, "is 0: use 1 to 256"),
+        ("POOLS_PROBE_CONCURRENCY", 0, "is 0: use 1 to 65536"),
         ("POOLS_KEEP_REVISIONS", 0, "is 0: use 1 to 1e+06"),
         ("POOLS_KEEP_EVENTS", "200", "is '200': "),
         ("POOLS_CLIENT_HEADER_TIMEOUT_S", 0, "is 0: use 0.1 to 600"),
