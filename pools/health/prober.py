@@ -6,7 +6,8 @@ Rules:
 - Results are written in batches by another thread, so that a slow database holds up no
   probe, and a flip is in force at once.
 - A failure that spans a stall of this process (stopped, starved, asleep) may be ours: the
-  backend is asked once more before it counts.
+  backend is asked once more before it counts. What failed for lack of files or memory here
+  counts for nothing.
 - What is under way when a worker ends is dropped; who claims the pool next asks again.
 """
 
@@ -65,6 +66,11 @@ class Prober:
             logger,
             begun="what probes find is not kept, the database is away",
             over="what probes find is kept again",
+        )
+        self._lack = Outage(
+            logger,
+            begun="backends cannot be probed for what this process lacks",
+            over="backends can be probed again",
         )
         self._open = 0  # rounds
         self._changed = threading.Condition()
@@ -148,12 +154,17 @@ class Prober:
         begun = self._loop.time()
         try:
             result = await self._asker.ask(job.of.pool, job.spec)
-            if not result.ok and self._stalled_at > begun:
+            if result.ours or (not result.ok and self._stalled_at > begun):
                 self.figures.asked_again += 1
                 result = await self._asker.ask(job.of.pool, job.spec)
             self.figures.ended(result.ok)
         except Exception:
             logger.exception("%s could not be probed", job.key)
+        if result is not None and result.ours:
+            self._lack.begins(OSError(f"{job.key}: {result.reason}"))
+            result = None
+        elif result is not None:
+            self._lack.over()
         self._found.put((job, result))
 
     def _asked(self, task: asyncio.Task[None]) -> None:
@@ -203,7 +214,9 @@ class Prober:
                 finished.append(item)
             else:
                 job, result = item
-                if result is not None:
+                if result is None:
+                    job.of.unmade = True
+                else:
                     found.append((job, result))
                     self._buckets.add(job.pk, result)
                 job.of.left -= 1

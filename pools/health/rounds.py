@@ -65,6 +65,7 @@ class Round:
     """A claimed round. `late_s`: how long ago it was due. `left`: jobs under way.
 
     `stale_since`: its verdicts count for nothing since then; `new`: it has none to go by.
+    `unmade`: a probe could not be made, so that not all of its verdicts are news.
     """
 
     pool: document.Pool
@@ -78,6 +79,12 @@ class Round:
     new: bool
     jobs: list[Job] = field(default_factory=list)
     left: int = 0
+    unmade: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether its end says that the pool's verdicts are news."""
+        return self.regular and not self.unmade
 
 
 class Claims:
@@ -179,8 +186,8 @@ class Claims:
 def end(finished: Collection[Round], now: datetime) -> None:
     """Write down that rounds have ended, and when their pools are due again."""
     ours = ProbeSchedule.objects.filter(claimed_at__in={one.claimed_at for one in finished})
-    for regular, ended in ((True, {"done_at": now, "began_at": F("claimed_at")}), (False, {})):
-        pools = {one.pool_pk for one in finished if one.regular is regular}
+    for whole, ended in ((True, {"done_at": now, "began_at": F("claimed_at")}), (False, {})):
+        pools = {one.pool_pk for one in finished if one.whole is whole}
         if pools:
             ours.filter(pool__in=pools).update(next_at=F("regular_at"), **ended)
     waiting = BackendHealth.objects.filter(

@@ -209,8 +209,37 @@ def test_a_probe_that_cannot_be_made_judges_nobody(ask, kept, started, caplog):
     one.take([claimed(1, 2)], NOW)
     one.wait()
     assert kept.found == [(2, UP)]
-    assert len(kept.ended) == 1
+    assert [one.whole for one in kept.ended] == [False]
     assert "web/a:1 could not be probed" in caplog.text
+
+
+def test_what_this_process_lacks_judges_nobody_and_is_said_once(ask, kept, started, caplog):
+    caplog.set_level("INFO", "pools.health")
+    lacking = Result(ok=False, reason="too many open files", latency_ms=1.0, ours=True)
+
+    async def answer(port):
+        return lacking
+
+    ask.answer = answer
+    one = started()
+    for _ in range(2):
+        one.take([claimed(1)], NOW)
+        one.wait()
+    assert kept.found == []
+    assert [one.whole for one in kept.ended] == [False, False]
+    assert one.figures.plain()["asked_again"] == 2
+
+    async def up(port):
+        return UP
+
+    ask.answer = up
+    one.take([claimed(1)], NOW)
+    one.wait()
+    assert kept.ended[-1].whole
+    assert caplog.messages == [
+        "backends cannot be probed for what this process lacks: web/a:1: too many open files",
+        "backends can be probed again",
+    ]
 
 
 def test_a_database_that_is_away_is_said_once_and_probing_goes_on(ask, kept, started, caplog):
