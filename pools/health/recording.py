@@ -1,9 +1,9 @@
 """What becomes of the results of probes.
 
 Rules:
-- A result is written by a conditional update on the health that it was judged by: a
-  backend that is gone, moved or in maintenance by then, or that another process judged
-  meanwhile, keeps what it has. Steady health is not written at all.
+- A result is written only onto the health that it was judged by: a backend that is gone,
+  moved or in maintenance by then, or that another process judged meanwhile, keeps what it
+  has. Steady health is not written at all.
 - Verdicts that flip, their events and the new health version are one transaction.
 - What is not probed any more is unknown, so that the first probe after it decides.
 """
@@ -13,15 +13,16 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from django.db import transaction
-from django.db.models import QuerySet
+from django.db import connections, transaction
 
 from pools.control import publish
+from pools.control.rows import update_many
 from pools.core import probing
 from pools.core.document import AdminState
 from pools.core.probing import ProbeState, Verdict
@@ -31,17 +32,27 @@ from pools.models import BackendHealth, HealthEvent, PublishedState
 
 logger = logging.getLogger("pools.health")
 
+# What tells whether a backend is still what was probed.
+_CONFIGURED = (
+    *("backend__host", "backend__port", "backend__scheme", "backend__state"),
+    *("backend__pool", "backend__pool__probe_kind"),
+)
+_WRITTEN = (
+    *("verdict", "since", "successes", "failures", "reason", "code", "latency_ms"),
+    *("changed_at", "certificate_until", "next_at"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What a backend's health becomes, where it is still as it was in `rows`."""
+    """What a backend's health becomes where `holds` says so of its row as it is by then."""
 
     pk: int
     key: str
-    rows: QuerySet[BackendHealth]
     before: ProbeState
     state: ProbeState
     values: dict[str, Any]
+    holds: Callable[[BackendHealth], bool]
 
     @property
     def flips(self) -> bool:
@@ -62,8 +73,7 @@ def forget_maintained(now: datetime) -> None:
             _Change(
                 pk=row.backend_id,
                 key=row.backend.key,
-                rows=rows,
-                before=ProbeState(Verdict(row.verdict), row.successes, row.failures),
+                before=_state(row),
                 state=ProbeState(),
                 values={
                     "reason": "in maintenance: not probed",
@@ -71,6 +81,7 @@ def forget_maintained(now: datetime) -> None:
                     "latency_ms": None,
                     "next_at": None,
                 },
+                holds=_in_maintenance,
             )
             for row in known
         ],
@@ -90,17 +101,9 @@ def _judged(job: Job, result: Result, now: datetime) -> _Change | None:
     kept = job.reason, job.code, job.certificate_until, job.next_at, before
     if kept == (result.reason, result.code, certificate_until, next_at, state):
         return None
-    spec = job.spec
-    rows = BackendHealth.objects.filter(
-        backend__pool__probe_kind=probe.kind,
-        backend__host=spec.host,
-        backend__port=spec.port,
-        backend__scheme=spec.scheme,
-    ).exclude(backend__state=AdminState.MAINT)
     return _Change(
         pk=job.pk,
         key=job.key,
-        rows=rows,
         before=before,
         state=state,
         values={
@@ -110,21 +113,44 @@ def _judged(job: Job, result: Result, now: datetime) -> _Change | None:
             "certificate_until": certificate_until,
             "next_at": next_at,
         },
+        holds=partial(_still_probed, job),
     )
+
+
+def _still_probed(job: Job, row: BackendHealth) -> bool:
+    backend = row.backend
+    asked = job.spec.host, job.spec.port, job.spec.scheme, job.of.pool.probe.kind
+    found = backend.host, backend.port, backend.scheme, backend.pool.probe_kind
+    return found == asked and not _in_maintenance(row)
+
+
+def _in_maintenance(row: BackendHealth) -> bool:
+    return row.backend.state == AdminState.MAINT
+
+
+def _state(row: BackendHealth) -> ProbeState:
+    return ProbeState(Verdict(row.verdict), row.successes, row.failures)
 
 
 def _write(changes: Sequence[_Change], now: datetime) -> None:
     if not changes:
         return
-    flipped = []
     with transaction.atomic():
-        if any(change.flips for change in changes):
-            # First, as `publish.change` does: and so no other process writes a flip between
-            # our reading and our writing.
-            PublishedState.lock()
-        for change in changes:
-            if _applied(change, now) and change.flips:
-                flipped.append(change)
+        # First, as `publish.change` does: nobody else writes health or configuration
+        # between our reading and our writing.
+        PublishedState.lock()
+        rows = _locked([change.pk for change in changes])
+        applied = [
+            (change, row)
+            for change in changes
+            if (row := rows.pop(change.pk, None))
+            and _state(row) == change.before
+            and change.holds(row)
+        ]
+        for change, row in applied:
+            _assign(row, change, now)
+        update_many([row for _, row in applied], _WRITTEN)
+        flipped = [change for change, _ in applied if change.flips]
         if flipped:
             HealthEvent.objects.bulk_create(_event(change, now) for change in flipped)
             publish.health_changed()
@@ -135,24 +161,23 @@ def _write(changes: Sequence[_Change], now: datetime) -> None:
         )
 
 
-def _applied(change: _Change, now: datetime) -> bool:
-    before, state = change.before, change.state
-    unchanged = change.rows.filter(
-        backend=change.pk,
-        verdict=before.verdict,
-        successes=before.successes,
-        failures=before.failures,
-    )
-    values = {
-        **change.values,
-        "verdict": state.verdict.value,
-        "successes": state.successes,
-        "failures": state.failures,
-        "changed_at": now,
-    }
+def _locked(pks: Sequence[int]) -> dict[int, BackendHealth]:
+    """By the backend's id."""
+    rows = BackendHealth.objects.filter(backend__in=pks).select_related("backend__pool")
+    rows = rows.only("backend", "verdict", "successes", "failures", "since", *_CONFIGURED)
+    if connections[rows.db].features.has_select_for_update_of:
+        rows = rows.select_for_update(of=("self",)).order_by("pk")
+    return {row.backend_id: row for row in rows}
+
+
+def _assign(row: BackendHealth, change: _Change, now: datetime) -> None:
+    for name, value in change.values.items():
+        setattr(row, name, value)
+    row.verdict = change.state.verdict.value
+    row.successes, row.failures = change.state.successes, change.state.failures
+    row.changed_at = now
     if change.flips:
-        values["since"] = now
-    return bool(unchanged.update(**values))
+        row.since = now
 
 
 def _event(change: _Change, now: datetime) -> HealthEvent:

@@ -28,6 +28,7 @@ from django.db.models import F, Min, QuerySet
 
 from pools.control import verdicts
 from pools.control.clock import Jumps
+from pools.control.rows import update_many
 from pools.core import document, probing
 from pools.core.document import AdminState, ProbeKind
 from pools.core.probing import ProbeState, Verdict
@@ -137,7 +138,7 @@ class Claims:
                 rows.append(row)
                 if round_ := self._begin(row, now):
                     claimed.append(round_)
-            ProbeSchedule.objects.bulk_update(rows, ["next_at", "regular_at", "claimed_at"])
+            update_many(rows, ("next_at", "regular_at", "claimed_at"))
         return claimed
 
     def _begin(self, row: ProbeSchedule, now: datetime) -> Round | None:
@@ -154,9 +155,7 @@ class Claims:
         if first:
             row.regular_at = at + random.uniform(0.2, 1) * interval
         elif regular:
-            row.regular_at = due_at + interval  # keeps the pace
-            if not at + interval / 2 < row.regular_at <= at + TOLERANCE + interval:
-                row.regular_at = at + interval  # not twice within moments, after a pause
+            row.regular_at = _following(due_at, at, interval)
         assert row.regular_at
         spread_s = 0.0 if first or not regular else probing.spread_s(pool.probe)
         lease = timedelta(seconds=spread_s + 2 * pool.probe.timeout_s + LEASE_SLACK_S)
@@ -219,6 +218,15 @@ def _enter_new(now: datetime) -> None:
     waiting = ProbeSchedule.objects.filter(pool__in={pool for _, pool in found})
     # One whose round is under way has them when that has ended.
     waiting.filter(next_at=F("regular_at"), next_at__gt=now).update(next_at=now)
+
+
+def _following(due_at: datetime, at: datetime, interval: timedelta) -> datetime:
+    """The next round after one that begins `at`, in step with when that was due: pools that
+    were all late together are not together ever after. Not twice within moments."""
+    if due_at > at + TOLERANCE:  # the interval was made shorter, or the clock was set back
+        return at + interval
+    missed = (at + interval / 2 - due_at) // interval
+    return due_at + (missed + 1) * interval
 
 
 def _is_due(

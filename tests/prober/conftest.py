@@ -1,0 +1,154 @@
+"""A site of three backends in one pool, probed each second, on each kind of store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests import services
+from tests.faults.database import Database, database
+from tests.faults.publishing import Publisher
+from tests.prober import INTERVAL_S, PATIENCE_S
+from tests.prober.backends import Backend
+from tests.prober.book import Book
+from tests.prober.programs import Program, environment
+from tests.services import eventually
+
+PROBE = {"interval_s": INTERVAL_S, "timeout_s": 0.5, "rise": 2, "fall": 3}
+
+
+class Redis:
+    """One that can be stopped and started on its port."""
+
+    def __init__(self) -> None:
+        self._port = services.free_port()
+        self._running = ExitStack()
+        self.start()
+
+    def start(self) -> None:
+        self.url = self._running.enter_context(services.redis_server(port=self._port))
+
+    def stop(self) -> None:
+        self._running.close()
+
+
+class Site:
+    """Its stores, its backends and the programs that probe them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        backends: list[Backend],
+        postgres: Database | None = None,
+        redis: Redis | None = None,
+    ) -> None:
+        self.folder, self.backends = folder, backends
+        self.postgres, self.redis = postgres, redis
+        database_url = postgres.url if postgres else ""
+        redis_url = redis.url if redis else ""
+        self.environment = environment(folder, database=database_url, redis=redis_url)
+        self.book = Book(folder, database_url)
+        self._programs: list[Program] = []
+        publisher = Publisher(self.environment)
+        publisher.publish({"pools": [], "routes": []})
+        publisher.publish(self._document())
+        publisher.close()
+
+    def _document(self) -> dict[str, object]:
+        hosts = [{"host": "127.0.0.1", "port": one.port} for one in self.backends]
+        return {"pools": [{"name": "web", "probe": PROBE, "backends": hosts}]}
+
+    def run(self, kind: str, name: str = "", **environment: str) -> Program:
+        self._programs.append(
+            Program(kind, self.folder, {**self.environment, **environment}, name=name)
+        )
+        return self._programs[-1]
+
+    def probed(self, rounds: int = 1) -> None:
+        """Waits for so many rounds to end from now on."""
+        for _ in range(rounds):
+            before = self.book.ended()
+            eventually(
+                lambda before=before: self.book.ended() != before,
+                within_s=PATIENCE_S,
+                saying=f"a round of probes, see {self.folder}",
+            )
+
+    def all_are(self, *verdicts: str) -> None:
+        wanted = dict(zip([one.port for one in self.backends], verdicts, strict=True))
+        eventually(
+            lambda: self.book.verdicts() == wanted,
+            within_s=PATIENCE_S,
+            saying=f"{verdicts}, not {list(self.book.verdicts().values())}",
+        )
+
+    def well(self) -> None:
+        """All up, and so said."""
+        for one in self.backends:
+            one.let_go()
+        self.all_are("up", "up", "up")
+
+    def end_programs(self) -> None:
+        while self._programs:
+            self._programs.pop().end()
+
+
+@pytest.fixture(scope="module")
+def backends() -> Iterator[list[Backend]]:
+    found = [Backend() for _ in range(3)]
+    yield found
+    for one in found:
+        one.close()
+
+
+Make = Callable[[str], Site]
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory: pytest.TempPathFactory, backends) -> Iterator[Make]:
+    """The site on "sqlite" or on "postgres" with Redis, made when it is first asked for."""
+    made: dict[str, Site] = {}
+    with ExitStack() as stack:
+
+        def make(kind: str) -> Site:
+            if kind not in made:
+                folder = tmp_path_factory.mktemp(kind)
+                if kind == "sqlite":
+                    made[kind] = Site(folder, backends)
+                else:
+                    redis = Redis()
+                    stack.callback(redis.stop)
+                    postgres = stack.enter_context(database())
+                    made[kind] = Site(folder, backends, postgres, redis)
+            return made[kind]
+
+        yield make
+        for site in made.values():
+            site.end_programs()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def site(request, sites) -> Iterator[Site]:
+    yield from _resting(sites(request.param))
+
+
+@pytest.fixture
+def of_servers(sites) -> Iterator[Site]:
+    """On PostgreSQL and Redis."""
+    yield from _resting(sites("postgres"))
+
+
+@pytest.fixture
+def of_files(sites) -> Iterator[Site]:
+    """On SQLite, without Redis."""
+    yield from _resting(sites("sqlite"))
+
+
+def _resting(site: Site) -> Iterator[Site]:
+    for one in site.backends:
+        one.let_go()
+    yield site
+    site.end_programs()
