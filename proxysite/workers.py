@@ -7,6 +7,7 @@ that a worker tries to connect.
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 # The broker is asked again at least so often; Celery's half a minute is long for probes.
 RETRY_AT_LEAST_EACH_S = 5
+# What a clock is set right by, all the time, is less.
+SET_BACK_S = 1.0
 
 
 class Beat(Scheduler):
@@ -29,7 +32,20 @@ class Beat(Scheduler):
         self._outage = Outage(
             logger, begun="ticks cannot be sent, nothing is probed", over="ticks are sent again"
         )
+        self._ahead_s = time.time() - time.monotonic()  # of the wall clock
         super().__init__(*args, **kwargs)
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Celery goes by the wall clock: set back by an hour, it would send nothing for one."""
+        ahead_s = time.time() - time.monotonic()
+        if ahead_s < self._ahead_s - SET_BACK_S:
+            logger.warning("the clock was set back by %.0f s", self._ahead_s - ahead_s)
+            for entry in self.schedule.values():
+                entry.last_run_at = entry.default_now()
+            self.populate_heap()
+        self._ahead_s = ahead_s
+        delay: float = super().tick(*args, **kwargs)
+        return delay
 
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
         try:

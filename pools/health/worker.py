@@ -60,15 +60,23 @@ def run_due(now: datetime) -> int:
 
 _current: Worker | None = None
 _beginning = threading.Lock()
+_ticking = threading.Lock()
 
 
 def tick() -> None:
-    """What beat asks for each second."""
+    """What beat asks for each second. While one is under way, others have nothing to add:
+    they waited in the queue, or the database is slow."""
     global _current
-    with _beginning:
-        if _current is None:
-            _current = Worker()
-    _current.tick()
+    if not _ticking.acquire(blocking=False):
+        return
+    try:
+        with _beginning:
+            if _current is None:
+                _current = Worker()
+            worker = _current
+        worker.tick()
+    finally:
+        _ticking.release()
 
 
 def stop() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ class Site:
         redis_url = redis.url if redis else ""
         self.environment = environment(folder, database=database_url, redis=redis_url)
         self.book = Book(folder, database_url)
-        self._programs: list[Program] = []
+        self._standing: dict[str, Program] = {}
         publisher = Publisher(self.environment)
         publisher.publish({"pools": [], "routes": []})
         publisher.publish(self._document())
@@ -61,11 +62,23 @@ class Site:
         hosts = [{"host": "127.0.0.1", "port": one.port} for one in self.backends]
         return {"pools": [{"name": "web", "probe": PROBE, "backends": hosts}]}
 
-    def run(self, kind: str, name: str = "", **environment: str) -> Program:
-        self._programs.append(
-            Program(kind, self.folder, {**self.environment, **environment}, name=name)
-        )
-        return self._programs[-1]
+    def standing(self, kind: str) -> Program:
+        """The "beat" or the "worker" that go on from test to test."""
+        if kind not in self._standing:
+            self._standing[kind] = Program(kind, self.folder, self.environment)
+        return self._standing[kind]
+
+    def killed(self, kind: str) -> None:
+        self._standing.pop(kind).kill()
+
+    @contextmanager
+    def another(self, kind: str, name: str, **environment: str) -> Iterator[Program]:
+        """One for a while."""
+        program = Program(kind, self.folder, {**self.environment, **environment}, name=name)
+        try:
+            yield program
+        finally:
+            program.end()
 
     def probed(self, rounds: int = 1) -> None:
         """Waits for so many rounds to end from now on."""
@@ -86,14 +99,17 @@ class Site:
         )
 
     def well(self) -> None:
-        """All up, and so said."""
+        """All up, by rounds that go on, and so said."""
         for one in self.backends:
             one.let_go()
+        self.probed(2)
         self.all_are("up", "up", "up")
 
-    def end_programs(self) -> None:
-        while self._programs:
-            self._programs.pop().end()
+    def end(self) -> None:
+        for program in self._standing.values():
+            program.send(signal.SIGTERM)
+        while self._standing:
+            self._standing.popitem()[1].end()
 
 
 @pytest.fixture(scope="module")
@@ -127,28 +143,31 @@ def sites(tmp_path_factory: pytest.TempPathFactory, backends) -> Iterator[Make]:
 
         yield make
         for site in made.values():
-            site.end_programs()
+            site.end()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def site(request, sites) -> Iterator[Site]:
-    yield from _resting(sites(request.param))
+def site(request, sites) -> Site:
+    """Probed by one worker and one beat, and well."""
+    return _probed(sites(request.param))
 
 
 @pytest.fixture
-def of_servers(sites) -> Iterator[Site]:
-    """On PostgreSQL and Redis."""
-    yield from _resting(sites("postgres"))
+def of_servers(sites) -> Site:
+    """The same, on PostgreSQL and Redis alone."""
+    return _probed(sites("postgres"))
+
+
+def _probed(site: Site) -> Site:
+    site.standing("beat")
+    site.standing("worker")
+    site.well()
+    return site
 
 
 @pytest.fixture
-def of_files(sites) -> Iterator[Site]:
-    """On SQLite, without Redis."""
-    yield from _resting(sites("sqlite"))
-
-
-def _resting(site: Site) -> Iterator[Site]:
-    for one in site.backends:
-        one.let_go()
-    yield site
-    site.end_programs()
+def of_files(sites) -> Site:
+    """On SQLite and without Redis; nobody probes it."""
+    site = sites("sqlite")
+    site.end()
+    return site
