@@ -7,6 +7,7 @@ resolution, its addresses and the handshake share one end, `until`, of time.mono
 from __future__ import annotations
 
 import ipaddress
+import os
 import queue
 import socket
 import ssl
@@ -93,6 +94,13 @@ def _addresses(host: str, port: int, until: float) -> list[Any]:
     if isinstance(answer, OSError):
         raise answer
     return answer
+
+
+def words(error: OSError) -> str:
+    """What went wrong, for people: "connection refused", without numbers and addresses."""
+    if isinstance(error, ssl.SSLError | socket.gaierror) or error.errno is None:
+        return str(error)
+    return os.strerror(error.errno).lower()
 
 
 @lru_cache(maxsize=256)

@@ -50,7 +50,7 @@ class Dialler:
         except TimeoutError:
             raise _cannot(f"timed out after {timeout_s:g} s") from None
         except OSError as error:  # of TLS too
-            raise _cannot(str(error), ours=error.errno in _OURS) from error
+            raise _cannot(net.words(error), ours=error.errno in _OURS) from error
         except Exception as error:  # a request must not wait for ever for what broke here
             logger.exception("connecting to %s", backend.key)
             raise _cannot(repr(error)) from error
