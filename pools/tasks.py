@@ -10,6 +10,7 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
+from pools import ticking  # noqa: F401  (connects what tells of beat and workers)
 from pools.control import keep, publish
 from pools.health import rounds
 from pools.outage import Outage

@@ -1,6 +1,7 @@
 """How much of the past is kept: POOLS_KEEP_REVISIONS, and POOLS_KEEP_EVENTS of each backend.
 
-`trim` is called every few seconds and costs three small queries while nothing is new.
+`trim` is called every few seconds and costs a few small queries while nothing is new. Rows
+of processes that are long gone go with it.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from django.db.models import Count
 
 from pools import conf
+from pools.control import processes
 from pools.models import HealthEvent, PublishedState, Revision
 
 _seen = 0  # the newest event when this process last looked
@@ -18,6 +20,7 @@ def trim() -> None:
     now = conf.current()
     _trim_revisions(now.keep_revisions)
     _trim_events(now.keep_events)
+    processes.trim()
 
 
 def _trim_revisions(keep: int) -> None:
