@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import Error, close_old_connections, connections, router
+from django.db import Error, connections, router
 from django.db.models.functions import Now
 
 from pools.models import Process
@@ -104,9 +104,8 @@ def trim() -> None:
     old = Process.objects.filter(seen_at__lt=Now() - KEEP_GONE)
     if not old.exists():
         return
-    for told in {
-        told.kind: told for told in sorted(read(), key=lambda one: one.seen_at)
-    }.values():
+    newest = {told.kind: told for told in sorted(read(), key=lambda told: told.seen_at)}
+    for told in newest.values():
         old = old.exclude(kind=told.kind, name=told.name)
     if old.exists():  # a delete of nothing, too, would make SQLite's other writers wait
         old.delete()
@@ -138,14 +137,13 @@ class Row:
         if now - self._tried_at >= TURN_S / 2:
             self.write(report)
 
-    def write(self, report: Report) -> None:
-        """Write it now."""
+    def write(self, report: Report) -> bool:
+        """Write it now; whether that went well."""
         now = self._tried_at = time.monotonic()
         try:
             with _impatiently():
                 self._write(report)
         except Error as error:
-            close_old_connections()
             if now - max(self._told_at, self._begun_at) >= 2 * PULSE_S:
                 self._outage.begins(error)
         except Exception as error:  # what cannot be written as JSON
@@ -153,6 +151,8 @@ class Row:
         else:
             self._report, self._told_at = report, now
             self._outage.over()
+            return True
+        return False
 
     def withdraw(self) -> None:
         """The process ends in good order."""
@@ -222,7 +222,8 @@ class Teller:
             while not self._stopping:
                 self._woken.clear()
                 try:
-                    row.write(self._report())
+                    if not row.write(self._report()):
+                        connections.close_all()  # the next try connects anew
                 except Exception:  # of who makes the report
                     logger.exception("telling of this %s", self._kind)
                 if self._woken.wait(PULSE_S) and not self._stopping:

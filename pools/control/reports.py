@@ -18,7 +18,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -136,6 +136,19 @@ def _parts(told: Told, name: str) -> list[tuple[str, Mapping[str, Any]]]:
     if not isinstance(found, dict):
         return []
     return [(key, one) for key, one in found.items() if isinstance(one, dict)]
+
+
+def leaving(in_flight: Sequence[InFlight], *, follow: bool, may_come: bool) -> str:
+    """Whether a backend in drain or maintenance may be stopped. `follow`: all processes have
+    that in force. `may_come`: clients that hold its cookie may."""
+    requests = sum(flying.requests for flying in in_flight)
+    tunnels = sum(flying.tunnels for flying in in_flight)
+    if requests or tunnels:
+        where = ", ".join(flying.process for flying in in_flight)
+        return f"{counted(requests, tunnels)} in flight ({where})"
+    if not follow:
+        return "not in force in every process yet"
+    return "at rest, but clients that hold its cookie may come" if may_come else "safe to stop"
 
 
 def counted(requests: int, tunnels: int) -> str:
