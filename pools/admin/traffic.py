@@ -45,11 +45,9 @@ class Seen:
         found = reports.panics(self._told).get(pool.name)
         if not found:
             return SafeString("")
-        return format_html(
-            '<span class="pools-badge pools-down">{}</span> <span class="pools-reason">{}</span>',
-            "panic",
-            f"so many backends are out that health is ignored, in {', '.join(found)}",
-        )
+        badge = format_html('<span class="pools-badge pools-down">{}</span>', "panic")
+        why = f"so many backends are out that health is ignored, in {', '.join(found)}"
+        return format_html('{} <span class="pools-reason">{}</span>', badge, why)
 
     @cached_property
     def _told(self) -> list[Told]:

@@ -18,6 +18,8 @@ def ask(app: Any) -> tuple[str, str]:
     connection = app.connection_for_write(connect_timeout=TIMEOUT_S, transport_options=options)
     folder = app.conf.broker_transport_options.get("data_folder_out")
     url = str(folder or connection.as_uri())
+    if not connection.password:
+        url = url.replace(":**@", "")  # kombu masks one that is not there, too
     try:
         with connection:
             connection.ensure_connection(

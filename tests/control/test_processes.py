@@ -119,6 +119,7 @@ def test_rows_of_the_long_gone_go_but_for_the_newest_of_a_kind():
     assert len(processes.read()) == 2
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_database_s_absence_is_said_once_and_only_when_it_lasts(monkeypatch, caplog):
     caplog.set_level("INFO")
     now = 1_000.0
@@ -139,6 +140,7 @@ def test_the_database_s_absence_is_said_once_and_only_when_it_lasts(monkeypatch,
     ]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_what_cannot_be_written_is_said_and_raises_nothing(caplog):
     row = Row(ProcessKind.WORKER)
     row.write({"figures": object()})

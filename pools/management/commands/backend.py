@@ -195,7 +195,7 @@ def find(key: str) -> Backend:
     for row in rows.filter(pool__name=pool):
         if row.address == address:
             return row
-    near = get_close_matches(key, [row.key for row in rows], n=3, cutoff=0.5)
+    near = get_close_matches(key, [row.key for row in rows])
     mend = f"did you mean {' or '.join(near)}?" if near else "manage.py health status has all"
     raise CommandError(f"there is no backend {key!r}: {mend}", returncode=WRONG)
 

@@ -96,7 +96,7 @@ class _Found:
         assert self.overview
         names = [pool.status.name for pool in self.overview.pools]
         if name not in names:
-            near = get_close_matches(name, names, n=3, cutoff=0.5)
+            near = get_close_matches(name, names)
             mend = f"did you mean {' or '.join(near)}?" if near else "it may not be published"
             raise CommandError(f"there is no pool {name!r}: {mend}", returncode=WRONG)
         pool = self.overview.pools[names.index(name)]
