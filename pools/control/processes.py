@@ -27,6 +27,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import Error, connections, router
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from pools.models import Process
@@ -155,12 +156,14 @@ class Row:
         return False
 
     def withdraw(self) -> None:
-        """The process ends in good order."""
+        """The process ends in good order. Rows of the gone of its kind go along: since when
+        there is none would be wrong by them."""
         if self._report is None:
             return
+        gone = Q(seen_at__lt=Now() - timedelta(seconds=GONE_AFTER_S))
         try:
             with _impatiently():
-                self._rows.delete()
+                Process.objects.filter(Q(name=self.name) | gone, kind=self.kind.value).delete()
         except Error as error:
             logger.debug("the row of this process stays: %s", error)
 

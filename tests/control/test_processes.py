@@ -102,6 +102,8 @@ def test_who_starts_with_the_name_of_one_that_died_begins_anew():
 def test_who_ends_in_good_order_takes_its_row_along():
     row = written()
     written(name="b:2")
+    written(name="c:3")
+    age(60, name="c:3")  # says nothing of since when there is none
     row.withdraw()
     assert [told.name for told in processes.read()] == ["b:2"]
     Row(ProcessKind.WEB).withdraw()  # wrote none
