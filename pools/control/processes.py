@@ -76,12 +76,22 @@ class Told:
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
 
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "kind": self.kind.value,
+            "name": self.name,
+            "living": self.living,
+            "started_at": self.started_at.isoformat(timespec="seconds"),
+            "seen_at": self.seen_at.isoformat(timespec="seconds"),
+            "report": self.report,
+        }
+
 
 def read(*kinds: ProcessKind) -> list[Told]:
     """All that have a row, of these kinds or of any, the gone among them; one query."""
     rows = Process.objects.annotate(now=Now()).order_by("kind", "name")
-    if kinds:
-        rows = rows.filter(kind__in=kinds)
+    rows = rows.filter(kind__in=kinds or tuple(ProcessKind))  # none of a newer version's own
     return [
         Told(
             kind=ProcessKind(row.kind),

@@ -88,6 +88,10 @@ def test_as_usual_little_is_said():
     assert "web/10.0.0.3:80  drain" in said
     assert said.splitlines()[-2].endswith("safe to stop")
     assert said.splitlines()[-1] == "2 backends are as usual."
+    plain = told()
+    assert (plain["ok"], plain["revision"]) == (True, 1)
+    assert [process["kind"] for process in plain["processes"]] == ["beat", "gateway", "worker"]
+    assert plain["processes"][1]["report"] == {"revision": 1}
 
 
 def test_what_is_missing_is_said_with_its_mend_and_exit_1():

@@ -64,6 +64,7 @@ class _Found:
     pools are to be shown."""
 
     components: list[Component]
+    processes: Sequence[Told] = ()
     overview: Overview | None = None
     problem: str = ""
     whole: bool = False
@@ -75,7 +76,7 @@ class _Found:
             told = processes.read()
         except Error as error:
             return cls([_no_database(error), *_without_database(url, trouble)])
-        found = cls([Component(name="database", ok=True, says=_database())])
+        found = cls([Component(name="database", ok=True, says=_database())], told)
         found.components += _components(url, trouble, told)
         try:
             found.overview = overview.read(told)
@@ -115,6 +116,7 @@ class _Found:
         if self.overview:
             told["revision"] = self.overview.revision
             told["pools"] = [pool.plain(now) for pool in self.overview.pools]
+            told["processes"] = [one.plain() for one in self.processes]
         return told
 
 
