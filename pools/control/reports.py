@@ -27,6 +27,7 @@ from django.utils import timezone
 
 from pools.control.processes import Report, Told
 from pools.core.engine import Engine
+from pools.core.status import Ejection
 
 MOST = 1000  # of a kind in one report, so that it stays small in the worst of times
 _SAME = timedelta(seconds=1.5)
@@ -39,16 +40,12 @@ def of(engine: Engine, before: Report, certificates: Certificates | None = None)
     revision = engine.snapshot.revision
     notable = engine.notable()
     now, told = timezone.now(), before.get("ejected", {})
-    ejected = {}
-    for ejection in notable.ejections[:MOST]:
-        until = now + timedelta(seconds=ejection.for_s)
-        earlier = told.get(ejection.key)
-        if earlier and abs(datetime.fromisoformat(earlier["until"]) - until) < _SAME:
-            until = datetime.fromisoformat(earlier["until"])
-        ejected[ejection.key] = {"until": text(until), "why": ejection.why}
     report: Report = {
         "revision": revision,
-        "ejected": ejected,
+        "ejected": {
+            ejection.key: _ejection(ejection, now, told.get(ejection.key))
+            for ejection in notable.ejections[:MOST]
+        },
         "panic": list(notable.panic[:MOST]),
         "leaving": {
             leaving.key: {"requests": leaving.requests, "tunnels": leaving.tunnels}
@@ -58,6 +55,19 @@ def of(engine: Engine, before: Report, certificates: Certificates | None = None)
     if certificates is not None:
         report["certificates"] = certificates()
     return report
+
+
+def _ejection(
+    ejection: Ejection, now: datetime, earlier: dict[str, str] | None
+) -> dict[str, str]:
+    until = now + timedelta(seconds=ejection.for_s)
+    if (
+        earlier
+        and earlier["why"] == ejection.why
+        and abs(datetime.fromisoformat(earlier["until"]) - until) < _SAME
+    ):
+        return earlier
+    return {"until": text(until), "why": ejection.why}
 
 
 def text(at: datetime) -> str:
