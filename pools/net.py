@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import os
 import queue
 import socket
 import ssl
@@ -86,6 +87,13 @@ def _left_s(until: float, doing: str) -> float:
     if left <= 0:
         raise TimeoutError(f"timed out {doing}")
     return left
+
+
+def words(error: OSError) -> str:
+    """What went wrong, for people: "connection refused", without numbers and addresses."""
+    if isinstance(error, ssl.SSLError | socket.gaierror) or error.errno is None:
+        return str(error)
+    return os.strerror(error.errno).lower()
 
 
 def tls_context(spec: Tls) -> ssl.SSLContext:

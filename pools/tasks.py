@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from celery import shared_task
+from celery import shared_task, signals
 from django.db import InterfaceError, OperationalError
 
+from pools import ticking
 from pools.control import keep, publish
 from pools.health import worker
 from pools.outage import Outage
@@ -24,6 +26,7 @@ def _outage(what: str) -> Outage:
     )
 
 
+ticking.figures = worker.figures
 _probing, _publishing = _outage("probing"), _outage("publishing")
 
 
@@ -40,6 +43,12 @@ def publish_pending() -> None:
     with _survived(_publishing):
         publish.publish_pending()
         keep.trim()
+
+
+@signals.worker_shutdown.connect
+def end(**kwargs: Any) -> None:
+    """What was found is kept."""
+    worker.stop()
 
 
 @contextmanager

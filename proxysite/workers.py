@@ -15,7 +15,9 @@ from celery.worker import consumer
 from celery.worker.state import maybe_shutdown
 from kombu import Connection
 
+from pools import ticking
 from pools.outage import Outage
+from pools.ticking import BrokerOutage
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +31,11 @@ class Beat(Scheduler):
     """Celery's scheduler; what it could not send is not made up for."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._outage = Outage(
-            logger, begun="ticks cannot be sent, nothing is probed", over="ticks are sent again"
+        self._outage = BrokerOutage(
+            ticking.BEAT,
+            logger,
+            begun="ticks cannot be sent, nothing is probed",
+            over="ticks are sent again",
         )
         self._ahead_s = time.time() - time.monotonic()  # of the wall clock
         super().__init__(*args, **kwargs)
@@ -63,7 +68,8 @@ class Consumer(consumer.Consumer):
     """Celery's consumer, which connects again for ever."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._outage = Outage(
+        self._outage = BrokerOutage(
+            ticking.WORKER,
             logger,
             begun="the worker has no broker, nothing is probed",
             over="the worker is connected again",

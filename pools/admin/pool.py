@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from pools.admin import address, base, deletion, health, lines
+from pools.admin import address, base, deletion, health, lines, traffic
 from pools.admin.publishing import PublishingAdmin
 from pools.admin.sentences import listed
 from pools.core.document import RetryOn
@@ -81,7 +81,7 @@ class PoolAdmin(PublishingAdmin[Pool]):
     list_filter = ("policy",)
     search_fields = ("name", "backends__host")
     inlines = (BackendInline,)
-    readonly_fields = ("in_list",)
+    readonly_fields = ("in_list", "panic")
     fieldsets = (
         (None, {"fields": (("name", "policy"),)}),
         (
@@ -175,6 +175,8 @@ class PoolAdmin(PublishingAdmin[Pool]):
 
     def get_fieldsets(self, request: HttpRequest, obj: Pool | None = None) -> Any:
         first, *rest = super().get_fieldsets(request, obj)
+        if obj and self.panic(obj):
+            rest.insert(0, ("Panic", {"fields": ("panic",)}))
         if self._has_rows(request, obj):
             return [first, *rest]
         return [first, ("Backends", {"fields": ("in_list",)}), *rest]
@@ -184,6 +186,10 @@ class PoolAdmin(PublishingAdmin[Pool]):
         if request.method == "POST":
             return "backends-TOTAL_FORMS" in request.POST
         return obj is None or len(obj.backends.all()) <= INLINE_MOST
+
+    @admin.display(description="panic")
+    def panic(self, pool: Pool) -> SafeString:
+        return traffic.Seen().panic(pool)
 
     @admin.display(description="backends")
     def in_list(self, pool: Pool) -> SafeString:

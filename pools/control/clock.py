@@ -7,6 +7,7 @@ twice nor takes fresh verdicts for stale ones. With SQLite it is the machine's o
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 from django.db import connections, router
@@ -19,12 +20,30 @@ from pools.models import PublishedState
 JUMP = timedelta(seconds=2)
 
 
-def now() -> datetime:
-    """The database's time. One query where it is on another machine."""
+# For so long after a look, `now` goes on by itself.
+_LOOKS_S = 1.0
+_looked: tuple[datetime, float] | None = None
+
+
+def ask() -> datetime:
+    """The database's time. One query where it may be on another machine."""
+    global _looked
     if connections[router.db_for_read(PublishedState)].vendor == "sqlite":
         return timezone.now()
     found = PublishedState.objects.annotate(now=Now()).values_list("now", flat=True).first()
-    return found or timezone.now()
+    asked = found or timezone.now()
+    _looked = asked, time.monotonic()
+    return asked
+
+
+def now() -> datetime:
+    """The same, looked for once a second at most."""
+    if _looked is not None:
+        at, monotonic = _looked
+        passed_s = time.monotonic() - monotonic
+        if passed_s < _LOOKS_S:
+            return at + timedelta(seconds=passed_s)
+    return ask()
 
 
 class Jumps:

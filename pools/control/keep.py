@@ -1,7 +1,8 @@
 """How much of the past is kept: POOLS_KEEP_REVISIONS, POOLS_KEEP_EVENTS of each backend,
 POOLS_KEEP_LATENCIES_DAYS, and gaps for as long as uptime is told.
 
-`trim` is called every few seconds and costs some small queries while nothing is new.
+`trim` is called every few seconds and costs a few small queries while nothing is new. Rows
+of processes that are long gone go with it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from django.db.models import Count, QuerySet
 
 from pools import conf
-from pools.control import clock
+from pools.control import clock, processes
 from pools.control.past import WINDOWS
 from pools.models import HealthEvent, LatencyBucket, ProbeGap, PublishedState, Revision
 
@@ -28,6 +29,7 @@ def trim() -> None:
     kept = timedelta(days=now.keep_latencies_days)
     _delete(LatencyBucket.objects.filter(begins_at__lt=at - kept))
     _delete(ProbeGap.objects.filter(ends_at__lt=at - max(WINDOWS.values())))
+    processes.trim()
 
 
 def _trim_revisions(keep: int) -> None:

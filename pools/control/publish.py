@@ -62,6 +62,12 @@ def change(*, who: str, user: User | None = None, why: str = "") -> Iterator[Out
             outcome.revision = _publish(state, document, who, user, why)
 
 
+def revision() -> int:
+    """The number of the revision in force; 0: there is none."""
+    live = PublishedState.objects.filter(pk=PublishedState.KEY)
+    return live.values_list("revision", flat=True).first() or 0
+
+
 def published(number: int) -> Document:
     """The canonical document of a revision, the empty one for 0.
 

@@ -46,7 +46,7 @@ class Dialler:
             raise _cannot(f"timed out after {timeout_s:g} s") from None
         except OSError as error:  # of TLS too
             # A crowd of clients uses them up, and must get nobody ejected.
-            raise _cannot(str(error), ours=error.errno in net.OURS) from error
+            raise _cannot(net.words(error), ours=error.errno in net.OURS) from error
         except Exception as error:  # a request must not wait for ever for what broke here
             logger.exception("connecting to %s", backend.key)
             raise _cannot(repr(error)) from error

@@ -30,7 +30,7 @@ class Worker:
         """Take what is due by `now` (of the database's clock) and `ahead`."""
         if now is None:
             since = time.monotonic()
-            now = clock.now()
+            now = clock.ask()
             self._claims.look(now, since, time.monotonic())
         recording.forget_maintained(now)
         claimed = self._claims.claim(now, ahead=ahead)

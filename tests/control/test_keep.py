@@ -77,7 +77,7 @@ def test_nothing_new_costs_few_small_queries(django_assert_num_queries):
     revisions(4)
     backend(1, events=3)
     keep.trim()
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         keep.trim()
 
 

@@ -143,7 +143,10 @@ def test_an_ejection_is_said_and_a_passing_probe_ends_it(caplog):
     (said,) = [
         record.getMessage() for record in caplog.records if "web/a:1" in record.getMessage()
     ]
-    assert said == "web/a:1: ejected for 30 s after failed requests"
+    assert (
+        said
+        == "web/a:1: ejected for 30 s: 5 failed requests in a row, the last: no whole answer"
+    )
     ProbeSchedule.objects.update(began_at=timezone.now())
     watcher.look()
     assert engine.ejected() == frozenset()
