@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from pools.control import keep, publish
 from pools.health import rounds
+from pools.notify import alerts, delivery
 from pools.outage import Outage
 
 logger = logging.getLogger("pools.health")
@@ -26,6 +27,7 @@ def _outage(what: str) -> Outage:
 
 
 _probing, _publishing = _outage("probing"), _outage("publishing")
+_notifying = _outage("notifying")
 
 
 @shared_task(name="pools.probe")
@@ -41,6 +43,14 @@ def publish_pending() -> None:
     with _survived(_publishing):
         publish.publish_pending()
         keep.trim()
+
+
+@shared_task(name="pools.notify")
+def notify() -> None:
+    """Every few seconds: write down what is wrong, and send what is to be told of it."""
+    with _survived(_notifying):
+        alerts.evaluate(timezone.now())
+        delivery.deliver(timezone.now())
 
 
 @contextmanager

@@ -1,16 +1,26 @@
 """How much of the past is kept: POOLS_KEEP_REVISIONS, and POOLS_KEEP_EVENTS of each backend.
 
+Alerts that are over, and messages, are kept for POOLS_KEEP_HISTORY_DAYS.
+
 `trim` is called every few seconds and costs three small queries while nothing is new.
 """
 
 from __future__ import annotations
 
+import time
+from datetime import timedelta
+
 from django.db.models import Count
+from django.utils import timezone
 
 from pools import conf
-from pools.models import HealthEvent, PublishedState, Revision
+from pools.models import Alert, Delivery, HealthEvent, PublishedState, Revision
+from pools.models.alert import DeliveryState
 
 _seen = 0  # the newest event when this process last looked
+
+ALERTS_EACH_S = 600.0
+_alerts_at = float("-inf")  # when this process last trimmed them, of time.monotonic
 
 
 def trim() -> None:
@@ -18,6 +28,7 @@ def trim() -> None:
     now = conf.current()
     _trim_revisions(now.keep_revisions)
     _trim_events(now.keep_events)
+    _trim_alerts(now.keep_history_days)
 
 
 def _trim_revisions(keep: int) -> None:
@@ -45,3 +56,18 @@ def _trim_events(keep: int) -> None:
         events = HealthEvent.objects.filter(backend=backend)
         events.filter(pk__in=events.values("pk")[keep:]).delete()
     _seen = newest
+
+
+def _trim_alerts(days: float) -> None:
+    """Now and then, as nothing is lost where they stay for some minutes longer."""
+    global _alerts_at
+    if time.monotonic() - _alerts_at < ALERTS_EACH_S:
+        return
+    past = timezone.now() - timedelta(days=days)
+    for old in (
+        Alert.objects.filter(ended_at__lt=past),
+        Delivery.objects.filter(created_at__lt=past).exclude(state=DeliveryState.PENDING),
+    ):
+        if old.exists():
+            old.delete()
+    _alerts_at = time.monotonic()
