@@ -124,7 +124,8 @@ class ChannelAdmin(base.ModelAdmin[Channel]):
     def get_urls(self) -> list[URLPattern]:
         def button(name: str, view: Any) -> URLPattern:
             bound: Any = self.admin_site.admin_view(view)
-            return path(f"<int:pk>/{name}/", bound, name=f"pools_channel_{name}")
+            found: URLPattern = path(f"<int:pk>/{name}/", bound, name=f"pools_channel_{name}")
+            return found
 
         own = [button("test", self.test_view), button("secret", self.secret_view)]
         return [*own, *super().get_urls()]

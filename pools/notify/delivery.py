@@ -124,12 +124,9 @@ def retry_s(attempts: int) -> float:
 def _due(now: datetime, *, without: set[int]) -> list[Delivery]:
     """The first message of each channel that waits for one and has none on its way."""
     pending = Delivery.objects.filter(state=DeliveryState.PENDING)
-    # Times that lie further ahead than any are of a clock that was set back since.
-    far = now + 2 * timedelta(seconds=LAST_RETRY_S)
-    claimed = Q(claimed_until__gt=now, claimed_until__lte=now + 2 * LEASE)
-    busy = set(pending.filter(claimed).values_list("channel_id", flat=True))
+    busy = set(pending.exclude(_free(now)).values_list("channel_id", flat=True))
     rows = (
-        pending.filter(Q(next_at__lte=now) | Q(next_at__gt=far))
+        pending.filter(_ripe(now))
         .exclude(channel__in=busy | without)
         .order_by("channel_id", "created_at", "pk")
         .values_list("pk", "channel_id")
@@ -141,10 +138,28 @@ def _due(now: datetime, *, without: set[int]) -> list[Delivery]:
     return list(chosen.order_by("next_at", "pk"))
 
 
+# Times that lie further ahead than any are of a clock that was set back since.
+
+
+def _free(now: datetime) -> Q:
+    """Nobody has claimed it."""
+    over = Q(claimed_until__lte=now) | Q(claimed_until__gt=now + 2 * LEASE)
+    return Q(claimed_until=None) | over
+
+
+def _ripe(now: datetime) -> Q:
+    far = now + 2 * timedelta(seconds=LAST_RETRY_S)
+    return Q(next_at__lte=now) | Q(next_at__gt=far)
+
+
 def _claim(delivery: Delivery, now: datetime) -> bool:
-    """Whether this process is to send it."""
+    """Whether this process is to send it. What `_due` saw may be past by now."""
     unchanged = Delivery.objects.filter(
-        pk=delivery.pk, state=DeliveryState.PENDING, attempts=delivery.attempts
+        _free(now),
+        _ripe(now),
+        pk=delivery.pk,
+        state=DeliveryState.PENDING,
+        attempts=delivery.attempts,
     )
     claimed = unchanged.update(attempts=F("attempts") + 1, claimed_until=now + LEASE)
     delivery.attempts += 1

@@ -51,10 +51,10 @@ def send(channel: Channel, delivery: Delivery, now: datetime) -> str:
         raise SendError(
             f"the mail server says {_reply(error.smtp_code, error.smtp_error)}"
         ) from None
-    except smtplib.SMTPServerDisconnected:
-        raise SendError("the mail server hung up") from None
-    except TimeoutError:
-        raise SendError("timed out talking to the mail server") from None
+    except (smtplib.SMTPServerDisconnected, TimeoutError) as error:
+        late = isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError)
+        why = "timed out talking to the mail server" if late else "the mail server hung up"
+        raise SendError(why) from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise SendError(f"the mail server cannot be reached: {why.lower()}") from None

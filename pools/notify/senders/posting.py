@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import ssl
 from collections.abc import Mapping
 from contextlib import closing
 
@@ -97,11 +98,12 @@ def _why(error: requests.RequestException) -> str:
     for cause in _causes(error):
         if isinstance(cause, socket.gaierror):
             return "the host's name cannot be resolved"
+        if isinstance(cause, ssl.SSLError):
+            why = getattr(cause, "verify_message", "") or (cause.reason or "").replace("_", " ")
+            return f"TLS failed: {why.lower() or 'no word why'}"
         number = cause.errno if isinstance(cause, OSError) else None
         if number is not None and number in errno.errorcode:
             return os.strerror(number).lower()
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the TLS handshake failed: the certificate is not valid for the host"
     if isinstance(error, requests.exceptions.ConnectionError):
         return "the connection broke before an answer came"
     return f"it could not be sent ({type(error).__name__})"
