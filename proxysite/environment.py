@@ -251,9 +251,10 @@ def _from_address(value: str) -> None:
     if not value:
         return
     _, address = parseaddr(value)
+    name, at, host = address.rpartition("@")
     try:
-        # Django's check wants a dot; a host of one's own has none.
-        validate_email(address.replace("@localhost", "@localhost.example"))
+        # Django's check wants a dot; a host of one's own may have none.
+        validate_email(f"{name}{at}{host if '.' in host else f'{host}.example'}")
     except Invalid:
         raise ValidationError(
             f"{value!r} is no address: use proxy@example.com or 'Proxy <proxy@example.com>'"

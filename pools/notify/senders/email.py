@@ -58,7 +58,8 @@ def send(channel: Channel, delivery: Delivery, now: datetime) -> str:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise SendError(f"the mail server cannot be reached: {why.lower()}") from None
-    return f"the mail server took it for {len(channel.addresses)} of its addresses"
+    count = len(channel.addresses)
+    return f"the mail server took it, for {count} {'address' if count == 1 else 'addresses'}"
 
 
 def _reply(code: int, said: bytes | str) -> str:
