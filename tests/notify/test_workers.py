@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from tests.notify.workers import PORTS, TURNS
+from tests.services import eventually
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -57,3 +58,38 @@ def test_workers_at_once_tell_each_flip_once(database_url, tmp_path, receiver):
         {"ended"},
     ] * (TURNS // 2)
     assert {len(alerts) for alerts in bodies} == {PORTS}
+
+
+def test_a_message_whose_sender_was_killed_is_sent_again_with_its_id(
+    database_url, tmp_path, receiver
+):
+    there = receiver()
+    there.script = [there.hangs, (200, {}, b"")]
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "DATA_DIR": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "proxysite.settings",
+    }
+
+    def sender(seconds: float) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.notify.sender", there.url, str(seconds)],
+            cwd=Path(__file__).resolve().parents[2],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    with sender(0) as first:
+        eventually(lambda: there.got, within_s=60, saying="the first attempt")
+        first.kill()
+    with sender(30) as too_soon:
+        found = json.loads(too_soon.communicate(timeout=60)[0])
+        assert found == {"sent": 0, "state": "pending", "attempts": 1}
+    with sender(61) as second:
+        found = json.loads(second.communicate(timeout=60)[0])
+        assert found == {"sent": 1, "state": "sent", "attempts": 2}
+    (_, before, body), (_, after, again) = there.got
+    assert before["Webhook-Id"] == after["Webhook-Id"]
+    assert body == again
