@@ -253,7 +253,12 @@ def _item(telling: Telling) -> message.Item:
 
 def _write(work: _Work) -> None:
     Alert.objects.bulk_create(work.begun, batch_size=_CHUNK)
-    Alert.objects.bulk_update(work.ended, ["ended_at", "ending"], batch_size=_CHUNK)
+    alike: dict[tuple[datetime | None, str], list[int]] = {}
+    for alert in work.ended:
+        alike.setdefault((alert.ended_at, alert.ending), []).append(alert.pk)
+    for (ended_at, ending), ids in alike.items():
+        for chunk in _chunks(ids):
+            Alert.objects.filter(pk__in=chunk).update(ended_at=ended_at, ending=ending)
     Alert.objects.bulk_update(work.clamped, ["begun_at"], batch_size=_CHUNK)
     for chunk in _chunks(work.dropped):
         Telling.objects.filter(pk__in=chunk).delete()

@@ -235,7 +235,10 @@ def _why_empty(group: _Group, ready: list[_Member]) -> str:
     if not group.members:
         return "it has no backends"
     if ready:
-        return f"of {len(group.members)}, {len(ready)} are ready, and all of these are down"
+        one = len(ready) == 1
+        return (
+            "its only ready backend is down" if one else f"all {len(ready)} ready ones are down"
+        )
     counts = Counter(
         "of weight 0" if member.state is AdminState.READY else f"in {member.state}"
         for member in group.members

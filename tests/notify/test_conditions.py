@@ -96,7 +96,7 @@ def test_a_pool_without_a_usable_backend_is_empty_and_not_in_panic_too(percent):
     site.pool(ports=(1, 2), passive_panic_percent=percent)
     site.down(1, 2, seconds=0)
     found = wrong()
-    assert found["pool_empty", "web"] == "of 2, 2 are ready, and all of these are down"
+    assert found["pool_empty", "web"] == "all 2 ready ones are down"
     assert ("pool_panic", "web") not in found
     assert ("pool_panic", "web") in conditions.read(NOW).vague
 
