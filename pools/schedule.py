@@ -9,5 +9,6 @@ _EXPIRES = {"expires": 60.0}
 
 SCHEDULE = {
     "pools.probe": {"task": "pools.probe", "schedule": 1.0, "options": _EXPIRES},
+    "pools.notify": {"task": "pools.notify", "schedule": 5.0, "options": _EXPIRES},
     "pools.publish": {"task": "pools.publish", "schedule": 5.0, "options": _EXPIRES},
 }

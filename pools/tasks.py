@@ -11,8 +11,9 @@ from celery import shared_task, signals
 from django.db import InterfaceError, OperationalError
 
 from pools import ticking
-from pools.control import keep, publish
+from pools.control import clock, keep, publish
 from pools.health import worker
+from pools.notify import alerts, delivery
 from pools.outage import Outage
 
 logger = logging.getLogger("pools.health")
@@ -28,6 +29,7 @@ def _outage(what: str) -> Outage:
 
 ticking.figures = worker.figures
 _probing, _publishing = _outage("probing"), _outage("publishing")
+_notifying = _outage("notifying")
 
 
 @shared_task(name="pools.probe")
@@ -43,6 +45,14 @@ def publish_pending() -> None:
     with _survived(_publishing):
         publish.publish_pending()
         keep.trim()
+
+
+@shared_task(name="pools.notify")
+def notify() -> None:
+    """Every few seconds: write down what is wrong, and send what is to be told of it."""
+    with _survived(_notifying):
+        alerts.evaluate(clock.now())
+        delivery.deliver(clock.now())
 
 
 @signals.worker_shutdown.connect

@@ -11,6 +11,7 @@ from pools.models import Pool, Revision
     [
         (tasks.probe, "worker.tick", "probing"),
         (tasks.publish_pending, "publish.publish_pending", "publishing"),
+        (tasks.notify, "alerts.evaluate", "notifying"),
     ],
 )
 def test_a_database_that_is_away_is_told_once_and_when_it_is_back(
@@ -22,6 +23,7 @@ def test_a_database_that_is_away_is_told_once_and_when_it_is_back(
         raise OperationalError("connection refused\nIs the server running?")
 
     monkeypatch.setattr(tasks.keep, "trim", lambda: None)
+    monkeypatch.setattr(tasks.delivery, "deliver", lambda now: 0)
     monkeypatch.setattr(f"pools.tasks.{work}", away)
     task()
     task()

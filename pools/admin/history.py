@@ -20,7 +20,7 @@ from pools.models import HealthEvent, Revision
 CHANGES_SHOWN = 500
 
 
-class _Kept:
+class Kept:
     """Nobody adds, changes or deletes what is kept."""
 
     def has_add_permission(self, *args: Any, **kwargs: Any) -> bool:
@@ -34,7 +34,7 @@ class _Kept:
 
 
 @admin.register(HealthEvent)
-class HealthEventAdmin(_Kept, base.ModelAdmin[HealthEvent]):
+class HealthEventAdmin(Kept, base.ModelAdmin[HealthEvent]):
     list_display = ("when", "backend", "flip", "reason", "seen_by")
     list_filter = ("new", "backend__pool")
     list_select_related = ("backend__pool",)
@@ -56,7 +56,7 @@ class HealthEventAdmin(_Kept, base.ModelAdmin[HealthEvent]):
 
 
 @admin.register(Revision)
-class RevisionAdmin(_Kept, base.ModelAdmin[Revision]):
+class RevisionAdmin(Kept, base.ModelAdmin[Revision]):
     list_display = ("number", "when", "who", "why")
     list_filter = ("created_at",)
     search_fields = ("who", "why")

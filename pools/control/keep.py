@@ -1,12 +1,14 @@
 """How much of the past is kept: POOLS_KEEP_REVISIONS, POOLS_KEEP_EVENTS of each backend,
 POOLS_KEEP_LATENCIES_DAYS, and gaps for as long as uptime is told.
 
-`trim` is called every few seconds and costs a few small queries while nothing is new. Rows
-of processes that are long gone go with it.
+Alerts that are over, and messages, are kept for POOLS_KEEP_HISTORY_DAYS; rows of processes
+that are long gone go too. `trim` is called every few seconds and costs a few small queries
+while nothing is new.
 """
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -15,9 +17,21 @@ from django.db.models import Count, QuerySet
 from pools import conf
 from pools.control import clock, processes
 from pools.control.past import WINDOWS
-from pools.models import HealthEvent, LatencyBucket, ProbeGap, PublishedState, Revision
+from pools.models import (
+    Alert,
+    Delivery,
+    HealthEvent,
+    LatencyBucket,
+    ProbeGap,
+    PublishedState,
+    Revision,
+)
+from pools.models.alert import DeliveryState
 
 _seen = 0  # the newest event when this process last looked
+
+ALERTS_EACH_S = 600.0
+_alerts_at = float("-inf")  # when this process last trimmed them, of time.monotonic
 
 
 def trim() -> None:
@@ -29,6 +43,7 @@ def trim() -> None:
     kept = timedelta(days=now.keep_latencies_days)
     _delete(LatencyBucket.objects.filter(begins_at__lt=at - kept))
     _delete(ProbeGap.objects.filter(ends_at__lt=at - max(WINDOWS.values())))
+    _trim_alerts(now.keep_history_days)
     processes.trim()
 
 
@@ -60,3 +75,15 @@ def _trim_events(keep: int) -> None:
         events = HealthEvent.objects.filter(backend=backend)
         events.filter(pk__in=events.values("pk")[keep:]).delete()
     _seen = newest
+
+
+def _trim_alerts(days: float) -> None:
+    """Now and then, as nothing is lost where they stay for some minutes longer."""
+    global _alerts_at
+    if time.monotonic() - _alerts_at < ALERTS_EACH_S:
+        return
+    past = clock.now() - timedelta(days=days)
+    _delete(Alert.objects.filter(ended_at__lt=past))
+    told = Delivery.objects.exclude(state=DeliveryState.PENDING)
+    _delete(told.filter(created_at__lt=past))
+    _alerts_at = time.monotonic()

@@ -1,4 +1,6 @@
+from pools.models.alert import Alert, Delivery, Evaluation, Telling
 from pools.models.backend import Backend
+from pools.models.channel import Channel
 from pools.models.health import (
     BackendHealth,
     HealthEvent,
@@ -12,8 +14,12 @@ from pools.models.revision import PublishedState, Revision
 from pools.models.route import Route
 
 __all__ = [
+    "Alert",
     "Backend",
     "BackendHealth",
+    "Channel",
+    "Delivery",
+    "Evaluation",
     "HealthEvent",
     "LatencyBucket",
     "Pool",
@@ -23,4 +29,5 @@ __all__ = [
     "PublishedState",
     "Revision",
     "Route",
+    "Telling",
 ]

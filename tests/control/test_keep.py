@@ -9,13 +9,17 @@ from django.utils import timezone
 
 from pools.control import keep, publish
 from pools.models import (
+    Alert,
     Backend,
+    Channel,
+    Delivery,
     HealthEvent,
     LatencyBucket,
     Pool,
     ProbeGap,
     PublishedState,
     Revision,
+    Telling,
 )
 
 pytestmark = pytest.mark.django_db
@@ -28,6 +32,7 @@ def few(settings, monkeypatch) -> None:
     settings.POOLS_KEEP_REVISIONS = 3
     settings.POOLS_KEEP_EVENTS = 3
     monkeypatch.setattr(keep, "_seen", 0)
+    monkeypatch.setattr(keep, "_alerts_at", float("-inf"))
 
 
 def revisions(count: int) -> None:
@@ -94,3 +99,41 @@ def test_latencies_and_gaps_that_nobody_asks_for_any_more_go(settings):
     keep.trim()
     assert LatencyBucket.objects.count() == 1
     assert ProbeGap.objects.count() == 1
+
+
+def test_alerts_that_are_over_and_messages_go_after_some_days(settings):
+    settings.POOLS_KEEP_HISTORY_DAYS = 2.0
+    past, recent = NOW - timedelta(days=3), NOW - timedelta(days=1)
+    channel = Channel.objects.create(name="ops")
+    for name, begun_at, ended_at in (
+        ("open", past, None),
+        ("old", past, past),
+        ("recent", past, recent),
+    ):
+        alert = Alert.objects.create(
+            kind="pool_empty", subject=name, begun_at=begun_at, ended_at=ended_at
+        )
+        for state in ("pending", "sent"):
+            message = Delivery.objects.create(
+                channel=channel,
+                subject=f"{name} {state}",
+                payload={},
+                created_at=ended_at or past,
+                next_at=past,
+                state=state,
+            )
+        Telling.objects.create(
+            channel=channel, alert=alert, phase="begun", at=past, since=past, delivery=message
+        )
+    keep.trim()
+    assert set(Alert.objects.values_list("subject", flat=True)) == {"open", "recent"}
+    assert set(Delivery.objects.values_list("subject", flat=True)) == {
+        "open pending",
+        "old pending",
+        "recent pending",
+        "recent sent",
+    }
+    assert Telling.objects.count() == 2
+    Alert.objects.update(ended_at=past)
+    keep.trim()
+    assert Alert.objects.count() == 2  # it looks for them now and then

@@ -34,7 +34,7 @@ def running(program, folder, **variables):
 def test_every_entry_expires_before_it_can_pile_up():
     for entry in app.conf.beat_schedule.values():
         assert entry["options"]["expires"] <= 2 * entry["schedule"]
-        assert entry["task"] in {"pools.probe", "pools.publish"}
+        assert entry["task"] in {"pools.notify", "pools.probe", "pools.publish"}
 
 
 def test_the_tasks_are_there():
