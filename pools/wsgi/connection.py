@@ -247,7 +247,7 @@ def connect(
     until = time.monotonic() + watch.remaining_s(timeout_s)
     spec = backend.spec
     try:
-        sock = net.connect(spec.host, spec.port, until=until, kind=socket.socket)
+        sock = net.connect(spec.host, spec.port, until=until)
     except OSError as error:
         raise _cannot_connect(error) from error
     if not backend.tls:

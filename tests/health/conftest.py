@@ -60,7 +60,7 @@ class Backend:
         self._ended.set()
         with suppress(OSError):
             until = time.monotonic() + 1
-            net.connect(self.host, self.port, until=until, kind=socket.socket).close()
+            net.connect(self.host, self.port, until=until).close()
         self._thread.join()
         self._listener.close()
 

@@ -256,6 +256,7 @@ def test_a_handshake_that_hangs_is_timed_out(backend):
 
 def test_an_answer_that_drips_over_tls_is_timed_out_as_a_whole(tls_backend):
     def drips(connection, ended):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
         while not ended.wait(0.05):
             connection.sendall(b"x")
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pools.gateway import resolver
-from pools.gateway.resolver import Resolver
+from pools import resolver
+from pools.resolver import Resolver
 from tests import services
 
 
