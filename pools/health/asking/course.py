@@ -36,7 +36,16 @@ class Phase(Enum):
 class Course:
     """What is known of a probe under way. `link`: its connection, while that is open."""
 
-    __slots__ = ("_begun", "_open", "_since", "_steps", "certificate_until", "code", "link", "phase")
+    __slots__ = (
+        "_begun",
+        "_open",
+        "_since",
+        "_steps",
+        "certificate_until",
+        "code",
+        "link",
+        "phase",
+    )
 
     def __init__(self, steps: list[Step] | None) -> None:
         self._steps = steps
