@@ -3,13 +3,11 @@
 import asyncio
 import socket
 import threading
-import time
 from contextlib import ExitStack, suppress
 
 import pytest
 import uvloop
 
-from pools import net
 from pools.core import codec
 from pools.core.document import Backend as Spec
 from pools.core.document import Pool
@@ -64,9 +62,8 @@ class Backend:
 
     def close(self):
         self._ended.set()
-        with suppress(OSError):
-            until = time.monotonic() + 1
-            net.connect(self.host, self.port, until=until).close()
+        with suppress(OSError), socket.socket(self._listener.family) as last:
+            last.connect(self._listener.getsockname())
         self._thread.join()
         self._listener.close()
 
