@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 import uvloop
@@ -68,9 +68,9 @@ class Backend:
         self._listener.close()
 
 
-@pytest.fixture
-def backend():
-    """backend(answer, …) -> Backend, closed when the test ends."""
+@contextmanager
+def backends():
+    """Gives start(answer, …) -> Backend; all are closed at its end."""
     with ExitStack() as stack:
 
         def start(*args, **kwargs):
@@ -78,6 +78,12 @@ def backend():
             stack.callback(started.close)
             return started
 
+        yield start
+
+
+@pytest.fixture
+def backend():
+    with backends() as start:
         yield start
 
 
