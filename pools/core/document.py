@@ -226,7 +226,7 @@ class Probe(Part):
     `interval_s` is from one probe of a backend to the next; `fast_interval_s` while it is
     between up and down (HAProxy fastinter), `down_interval_s` while it is down (downinter);
     0: the same as `interval_s`. A certificate with fewer than `certificate_days` left is
-    warned of; 0: never.
+    warned of; 0: never. `fast_s` and `down_s` are what comes of all this.
     """
 
     kind: ProbeKind = ProbeKind.HTTP
@@ -252,6 +252,16 @@ class Probe(Part):
     timeout_s: Seconds = 2.0
     rise: Positive = 2
     fall: Positive = 3
+
+    @property
+    def fast_s(self) -> float:
+        """The interval between up and down: never longer than the usual one."""
+        return min(self.fast_interval_s or self.interval_s, self.interval_s)
+
+    @property
+    def down_s(self) -> float:
+        """The interval while down."""
+        return self.down_interval_s or self.interval_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

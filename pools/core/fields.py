@@ -359,14 +359,14 @@ def json_path(value: str) -> str:
 
 
 def escaped(value: str) -> str:
-    unescaped(value)
+    unescaped(probe_text(value))
     return value
 
 
 def unescaped(value: str) -> bytes:
     r"""The bytes that a text with the escapes \r \n \t \0 \\ and \xHH stands for; the rest is
     UTF-8."""
-    found = b""
+    found = bytearray()
     for piece in _ESCAPE.split(value):
         if not piece.startswith("\\"):
             found += piece.encode()
@@ -378,7 +378,7 @@ def unescaped(value: str) -> bytes:
             raise ValueError(
                 rf"{piece!r} is no escape: use \r \n \t \0 \\ or \x and two digits"
             )
-    return found
+    return bytes(found)
 
 
 def status_ranges(value: str) -> tuple[tuple[int, int], ...]:

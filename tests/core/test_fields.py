@@ -28,6 +28,10 @@ PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
         (fields.seconds_or_zero, 0.0, 0.0),
         (fields.seconds_or_zero, 1.5, 1.5),
         (fields.interval, 1.0, 1.0),
+        (fields.interval_or_zero, 0.0, 0.0),
+        (fields.interval_or_zero, 1.0, 1.0),
+        (fields.json_path, "", ""),
+        (fields.json_path, "checks.0.status", "checks.0.status"),
         (fields.token, "x!#$%&'*+.^_`|~-1", "x!#$%&'*+.^_`|~-1"),
         (fields.token_or_empty, "", ""),
         (fields.token_or_empty, "sid", "sid"),
@@ -162,7 +166,16 @@ def test_canonical_form_and_no_other_the_second_time(check, value, canonical):
         (fields.status_ranges, "399-200", "use statuses such as"),
         (fields.status_ranges, "600", "use statuses such as"),
         (fields.status_ranges, "200,", "use statuses such as"),
-        (fields.probe_text, "é" * 32_769, "reads the first 65536 bytes"),
+        (fields.probe_text, "é" * 524_289, "reads at most 1048576 bytes"),
+        (fields.escaped, "é" * 524_289, "reads at most 1048576 bytes"),
+        (fields.escaped, r"\q", r"'\\q' is no escape: use \r"),
+        (fields.escaped, r"\x1g", r"'\\x' is no escape: use \r"),
+        (fields.escaped, "PING\\", r"'\\' is no escape: use \r"),
+        (fields.probe_bytes, 0, "use 1 to 1048576"),
+        (fields.probe_bytes, 1_048_577, "use 1 to 1048576"),
+        (fields.json_path, "a..b", "join names by single dots"),
+        (fields.json_path, ".", "join names by single dots"),
+        (fields.interval_or_zero, 0.5, "use 1 to 86400"),
         (fields.pem_or_empty, "MIIB", "no BEGIN CERTIFICATE block"),
         (fields.pem_or_empty, f"{PEM}\n-----BEGIN PRIVATE KEY-----", "not all of it"),
     ],
@@ -175,7 +188,15 @@ def test_a_mistake_is_one_line_with_the_mend(check, value, mend):
 
 
 def test_an_expected_text_may_be_as_long_as_what_is_read():
-    assert fields.probe_text("a" * 65_536)
+    assert fields.probe_text("a" * 1_048_576)
+    assert fields.probe_bytes(1_048_576)
+
+
+def test_escapes_stand_for_bytes_and_the_rest_is_utf_8():
+    typed = r"PING\r\n\t\0\\\x00\xfFü"
+    assert fields.unescaped(typed) == b"PING\r\n\t\0\\\x00\xff\xc3\xbc"
+    assert fields.escaped(typed) == typed
+    assert fields.unescaped("") == b""
 
 
 def test_an_address_and_its_port():

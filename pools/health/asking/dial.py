@@ -35,23 +35,22 @@ class Dial:
         addresses = await self._resolver.resolve(backend.host)
         if addresses != (backend.host,):
             course.done(", ".join(addresses))
-        for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        *others, last = addresses
+        for tried, address in enumerate(others):
+            share_s = (pool.probe.timeout_s - course.took_s()) / (len(addresses) - tried)
             try:
-                if left == 1:
-                    return await self._to_ip(address, port, course)
-                share_s = max(0.0, pool.probe.timeout_s - course.took_s()) / left
                 async with asyncio.timeout(share_s):
                     link = await self._to_ip(address, port, course)
             except OSError as error:  # TimeoutError is one
-                if left == 1:
-                    raise
                 said = "no answer" if isinstance(error, TimeoutError) else words.of(error)
-                course.close()
                 course.done(f"{fields.host_port(address, port)}: {said}")
+                course.close()
             else:
                 self._resolver.prefer(backend.host, address)
                 return link
-        raise AssertionError("a name that resolves has an address")
+        link = await self._to_ip(last, port, course)
+        self._resolver.prefer(backend.host, last)
+        return link
 
     async def secure(self, pool: Pool, backend: Backend, course: Course, link: Link) -> None:
         """The TLS handshake, checked as the pool's TLS says; raises OSError."""

@@ -50,7 +50,7 @@ async def ask(dial: Dial, pool: Pool, backend: Backend, course: Course) -> str:
 
 def _request(pool: Pool, backend: Backend, method: str, path: str) -> bytes:
     headers = {
-        "host": ("Host", pool.probe.host or _own_authority(pool, backend)),
+        "host": ("Host", pool.probe.host or own_authority(pool, backend)),
         "user-agent": ("User-Agent", USER_AGENT),
         "accept": ("Accept", "*/*"),
         "connection": ("Connection", "close"),
@@ -66,7 +66,7 @@ def _request(pool: Pool, backend: Backend, method: str, path: str) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def _own_authority(pool: Pool, backend: Backend) -> str:
+def own_authority(pool: Pool, backend: Backend) -> str:
     """host:port, without the port that its scheme implies."""
     port = port_of(pool, backend)
     if port in (0, _PORTS[backend.scheme]):
@@ -165,7 +165,7 @@ def _on_this_backend(
     location: str, path: str, pool: Pool, backend: Backend, status: int
 ) -> str:
     """The path that a redirect leads to; raises Unmet where it leads elsewhere."""
-    own = _own_authority(pool, backend)
+    own = own_authority(pool, backend)
     base = f"{backend.scheme}://{pool.probe.host or own}"
     try:
         target = urlsplit(urljoin(base + path, location))

@@ -5,6 +5,7 @@ They are the same each time for the same trouble, so that steady trouble is writ
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 
@@ -37,8 +38,8 @@ def of(error: Exception) -> str:
             return error.reason.replace("the backend's answer", "the answer")
         case BlockingIOError():  # of a Unix socket; TCP has it waited for
             return "its queue of new connections is full"
-        case OSError():
-            return net.words(error)
+        case OSError(errno=int(number)):
+            return os.strerror(number).lower()
     return str(error) or repr(error)
 
 

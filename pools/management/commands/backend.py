@@ -1,4 +1,5 @@
-"""`manage.py backend`: one backend's admin state, and waiting until it may be stopped."""
+"""`manage.py backend`: one backend's admin state, waiting until it may be stopped, and a probe
+of it now."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from pools.control.leaving import Progress, Waiting
 from pools.control.processes import TRAFFIC
 from pools.core.document import AdminState, StickyMode
 from pools.core.errors import DocumentError
+from pools.management import probing, terminal
 from pools.management.terminal import who
 from pools.models import Backend
 
@@ -32,7 +34,7 @@ _VERBS = {
 
 
 class Command(BaseCommand):
-    help = "Drain a backend, put it in maintenance, or make it ready again."
+    help = "Probe a backend, drain it, put it in maintenance, or make it ready again."
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -41,10 +43,30 @@ class Command(BaseCommand):
                 name, help=f"it {effect}; exit 0: done, 1: not in time, 2: trouble"
             )
             _add_state_arguments(verb)
+        probe = verbs.add_parser(
+            "probe",
+            help="probe it now and show each step; writes nothing; exit 0: healthy, 1: not, "
+            "2: trouble",
+        )
+        probe.add_argument(
+            "target", metavar="POOL[/NAME]", help="such as web/10.0.0.1:8000; a pool: all of it"
+        )
+        probe.add_argument("--json", action="store_true", help="answer in JSON")
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
         if verb in _VERBS:
             self.move(verb, **_known(options, "backend", "wait", "timeout", "json"))
+        else:
+            self.probe(options["target"], as_json=options["json"])
+
+    def probe(self, target: str, *, as_json: bool) -> None:
+        probed = probing.probe(target)
+        if as_json:
+            self.print_json({"backends": [each.plain() for each in probed]})
+        else:
+            probing.show(probed, terminal.console(self.stdout))
+        if not all(each.result.ok for each in probed):
+            sys.exit(probing.UNHEALTHY)
 
     # --- drain, ready, maint -----------------------------------------------------------------
 
