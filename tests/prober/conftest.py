@@ -42,11 +42,11 @@ class Site:
     def __init__(
         self,
         folder: Path,
-        backends: list[Backend],
         postgres: Database | None = None,
         redis: Redis | None = None,
     ) -> None:
-        self.folder, self.backends = folder, backends
+        self.folder = folder
+        self.backends = [Backend() for _ in range(3)]
         self.postgres, self.redis = postgres, redis
         database_url = postgres.url if postgres else ""
         redis_url = redis.url if redis else ""
@@ -112,19 +112,11 @@ class Site:
             self._standing.popitem()[1].end()
 
 
-@pytest.fixture(scope="module")
-def backends() -> Iterator[list[Backend]]:
-    found = [Backend() for _ in range(3)]
-    yield found
-    for one in found:
-        one.close()
-
-
 Make = Callable[[str], Site]
 
 
 @pytest.fixture(scope="module")
-def sites(tmp_path_factory: pytest.TempPathFactory, backends) -> Iterator[Make]:
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Make]:
     """The site on "sqlite" or on "postgres" with Redis, made when it is first asked for."""
     made: dict[str, Site] = {}
     with ExitStack() as stack:
@@ -133,17 +125,19 @@ def sites(tmp_path_factory: pytest.TempPathFactory, backends) -> Iterator[Make]:
             if kind not in made:
                 folder = tmp_path_factory.mktemp(kind)
                 if kind == "sqlite":
-                    made[kind] = Site(folder, backends)
+                    made[kind] = Site(folder)
                 else:
                     redis = Redis()
                     stack.callback(redis.stop)
                     postgres = stack.enter_context(database())
-                    made[kind] = Site(folder, backends, postgres, redis)
+                    made[kind] = Site(folder, postgres, redis)
             return made[kind]
 
         yield make
         for site in made.values():
             site.end()
+            for one in site.backends:
+                one.close()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -22,8 +22,6 @@ def test_two_beats_and_two_workers_probe_once_and_tell_each_flip_once(site):
         before, since = len(site.book.events()), time.monotonic()
         site.probed(4)
         most = (time.monotonic() - since) / INTERVAL_S + 2
-        for one in site.backends:
-            print([round(at - since, 2) for at in one.asked if at >= since])
         assert all(one.asked_since(since) <= most for one in site.backends)
         second.mood = "down"
         site.all_are("up", "down", "up")
