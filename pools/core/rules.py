@@ -79,10 +79,11 @@ def probe_problems(probe: Probe, at: Path = ()) -> Iterator[Problem]:
             f"{probe.down_interval_s:g} s is shorter than the interval of "
             f"{probe.interval_s:g} s: make it longer, or 0 for the same",
         )
-    if probe.json_value and not probe.json_path:
+    if probe.kind is ProbeKind.HTTP and probe.json_value and not probe.json_path:
         yield Problem((*at, "json_path"), "say where json_value is to stand")
     checks = {
         "json_path": (probe.json_path, ProbeKind.HTTP),
+        "json_value": (probe.json_value, ProbeKind.HTTP),
         "send": (probe.send, ProbeKind.TCP),
         "expect": (probe.expect, ProbeKind.TCP),
     }

@@ -118,14 +118,16 @@ def test_an_expected_json_value_needs_its_place():
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("json_path", "http"), ("send", "tcp"), ("expect", "tcp")]
+    ("name", "kind"),
+    [("json_path", "http"), ("json_value", "http"), ("send", "tcp"), ("expect", "tcp")],
 )
 def test_what_a_probe_of_this_kind_would_not_check_is_refused(name, kind):
     for other in {"http", "tcp", "tls"} - {kind}:
         assert wrong([pool(probe={"kind": other, name: "ok"})]) == {
             f"pools[0].probe.{name}": f"is for probes of kind {kind}: remove it"
         }
-    assert not wrong([pool(probe={"kind": kind, name: "ok"})])
+    there = {"json_path": "status"} if name == "json_value" else {}
+    assert not wrong([pool(probe={"kind": kind, name: "ok", **there})])
     assert not wrong([pool(probe={"kind": "off", name: "ok"})])
 
 
