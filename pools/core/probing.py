@@ -62,16 +62,6 @@ def between(state: ProbeState) -> bool:
     return False
 
 
-def fast_interval_s(probe: Probe) -> float:
-    """Seconds from one probe to the next, between up and down."""
-    return min(probe.fast_interval_s or probe.interval_s, probe.interval_s)
-
-
-def down_interval_s(probe: Probe) -> float:
-    """The same while down; never shorter than the interval."""
-    return max(probe.down_interval_s, probe.interval_s)
-
-
 def spread_s(probe: Probe) -> float:
     """Over how long the probes of one round begin; a round ends before the next begins."""
     room = probe.interval_s - probe.timeout_s - SPREAD_MARGIN_S
@@ -96,15 +86,12 @@ class Waits:
 
 def waits(probe: Probe) -> Waits:
     """Each probe in between may be a tick late."""
-    fast_s = fast_interval_s(probe) + TICK_S
+    fast_s = probe.fast_s + TICK_S
     steps = probe.fall - 1
     return Waits(
         first_s=TICK_S + probe.timeout_s,
         down_refused_s=probe.interval_s + TICK_S + steps * fast_s,
         down_silent_s=probe.interval_s + TICK_S + steps * fast_s + probe.fall * probe.timeout_s,
-        up_s=down_interval_s(probe)
-        + TICK_S
-        + (probe.rise - 1) * fast_s
-        + probe.rise * probe.timeout_s,
+        up_s=probe.down_s + TICK_S + (probe.rise - 1) * fast_s + probe.rise * probe.timeout_s,
         stale_s=STALE_INTERVALS * probe.interval_s,
     )

@@ -96,7 +96,7 @@ def _judged(job: Job, result: Result, now: datetime) -> _Change | None:
     state, _ = probing.observe(believed, result.ok, rise=probe.rise, fall=probe.fall)
     next_at = None
     if probing.between(state):
-        next_at = now + timedelta(seconds=probing.fast_interval_s(probe))
+        next_at = now + timedelta(seconds=probe.fast_s)
     certificate_until = result.certificate_until or job.certificate_until
     kept = job.reason, job.code, job.certificate_until, job.next_at, before
     if kept == (result.reason, result.code, certificate_until, next_at, state):

@@ -9,8 +9,6 @@ from pools.core.probing import (
     ProbeState,
     Verdict,
     between,
-    down_interval_s,
-    fast_interval_s,
     spread_s,
     waits,
 )
@@ -28,20 +26,6 @@ from pools.core.probing import (
 )
 def test_a_backend_is_between_where_probes_and_verdict_differ(state, expected):
     assert between(state) is expected
-
-
-@pytest.mark.parametrize(
-    ("probe", "fast", "down"),
-    [
-        (Probe(), 1, 5),
-        (Probe(fast_interval_s=0), 5, 5),
-        (Probe(interval_s=1, timeout_s=1, fast_interval_s=3), 1, 1),
-        (Probe(down_interval_s=30), 1, 30),
-        (Probe(interval_s=10, down_interval_s=2), 1, 10),
-    ],
-)
-def test_intervals_of_backends_that_are_not_plainly_up(probe, fast, down):
-    assert (fast_interval_s(probe), down_interval_s(probe)) == (fast, down)
 
 
 @pytest.mark.parametrize(

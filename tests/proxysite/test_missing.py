@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.faults.gateway import ROOT, Gateway, environment
 from tests.services import eventually
 
 PATIENCE_S = 60.0
+LOOK_S = 2.0  # between two looks: each is a process, and nothing here is over sooner
 ALL = {"database", "broker", "beat", "worker", "gateway", "web"}
 
 
@@ -72,6 +74,7 @@ class Site:
         ran = self.manage("health", "status", "--json")
         assert "Traceback" not in ran.stderr, ran.stderr
         parts = {part["name"]: part["ok"] for part in json.loads(ran.stdout)["components"]}
+        time.sleep(LOOK_S)
         assert ran.returncode == (1 if False in parts.values() else 0), ran.stdout
         return parts
 
