@@ -26,6 +26,7 @@ from pools.control.rows import update_many
 from pools.core import probing
 from pools.core.document import AdminState
 from pools.core.probing import ProbeState, Verdict
+from pools.health import rounds
 from pools.health.probes import Result
 from pools.health.rounds import Job
 from pools.models import BackendHealth, HealthEvent, PublishedState
@@ -48,6 +49,7 @@ class _Change:
     """What a backend's health becomes where `holds` says so of its row as it is by then."""
 
     pk: int
+    pool_pk: int
     key: str
     before: ProbeState
     state: ProbeState
@@ -61,7 +63,15 @@ class _Change:
 
 def record(found: Sequence[tuple[Job, Result]], now: datetime) -> None:
     """Take results into account."""
-    _write([change for job, result in found if (change := _judged(job, result, now))], now)
+    changes = [change for job, result in found if (change := _judged(job, result, now))]
+    _write(changes, now)
+    rounds.hasten(
+        {
+            (change.pool_pk, change.values["next_at"])
+            for change in changes
+            if change.values["next_at"]
+        }
+    )
 
 
 def forget_maintained(now: datetime) -> None:
@@ -72,6 +82,7 @@ def forget_maintained(now: datetime) -> None:
         [
             _Change(
                 pk=row.backend_id,
+                pool_pk=row.backend.pool_id,
                 key=row.backend.key,
                 before=_state(row),
                 state=ProbeState(),
@@ -103,6 +114,7 @@ def _judged(job: Job, result: Result, now: datetime) -> _Change | None:
         return None
     return _Change(
         pk=job.pk,
+        pool_pk=job.of.pool_pk,
         key=job.key,
         before=before,
         state=state,

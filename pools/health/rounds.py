@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from django.db import IntegrityError, connections, transaction
 from django.db.models import F, Min, QuerySet
@@ -36,6 +38,9 @@ from pools.health import specs
 from pools.models import Backend, BackendHealth, Pool, ProbeGap, ProbeSchedule
 
 logger = logging.getLogger("pools.health")
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 # A round that is due this soon is claimed now, and begun when it is due.
 AHEAD = timedelta(seconds=probing.TICK_S)
@@ -184,17 +189,34 @@ class Claims:
 
 def end(finished: Collection[Round], now: datetime) -> None:
     """Write down that rounds have ended, and when their pools are due again."""
-    ours = ProbeSchedule.objects.filter(claimed_at__in={one.claimed_at for one in finished})
-    for whole, ended in ((True, {"done_at": now, "began_at": F("claimed_at")}), (False, {})):
-        pools = {one.pool_pk for one in finished if one.whole is whole}
-        if pools:
-            ours.filter(pool__in=pools).update(next_at=F("regular_at"), **ended)
+    for claimed_at, ended in _grouped((one.claimed_at, one) for one in finished).items():
+        whole = [one.pool_pk for one in ended if one.whole]
+        if whole:
+            done = ProbeSchedule.objects.filter(pool__in=whole)
+            done.update(done_at=now, began_at=claimed_at)
+        # Where somebody claimed the pool since, the claim is theirs.
+        ours = {one.pool_pk for one in ended}
+        schedules = ProbeSchedule.objects.filter(pool__in=ours, claimed_at=claimed_at)
+        schedules.update(next_at=F("regular_at"))
     waiting = BackendHealth.objects.filter(
         backend__pool__in={one.pool_pk for one in finished}, next_at__isnull=False
     ).exclude(backend__state=AdminState.MAINT)
     soonest = waiting.order_by().values_list("backend__pool").annotate(Min("next_at"))
-    for pool, next_at in soonest:
-        ours.filter(pool=pool, next_at__gt=next_at).update(next_at=next_at)
+    hasten(soonest)
+
+
+def hasten(due: Iterable[tuple[int, datetime]]) -> None:
+    """Have pools probed no later than then, whatever else is under way: who is due by then
+    is not being probed now."""
+    for at, pools in _grouped((at, pool) for pool, at in due).items():
+        ProbeSchedule.objects.filter(pool__in=pools, next_at__gt=at).update(next_at=at)
+
+
+def _grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
+    found: dict[K, list[V]] = defaultdict(list)
+    for key, value in pairs:
+        found[key].append(value)
+    return found
 
 
 def _enter_new(now: datetime) -> None:
@@ -279,6 +301,7 @@ def _fill(claimed: Collection[Round]) -> None:
             )
         )
     for round_ in claimed:
+        round_.jobs.sort(key=lambda job: job.next_at is None)  # who is between goes first
         round_.left = len(round_.jobs)
 
 

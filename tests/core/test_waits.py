@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from pools.core.document import Probe
@@ -47,3 +50,18 @@ def test_the_longest_waits_by_the_defaults():
     assert told.down_silent_s == told.down_refused_s + 3 * 2
     assert told.up_s == 5 + 1 + (1 + 1) + 2 * 2
     assert told.stale_s == 15
+
+
+def test_the_table_of_the_docs_is_computed():
+    """docs/health.md, "How long it takes": the last column is of the defaults."""
+    text = (Path(__file__).parents[2] / "docs" / "health.md").read_text()
+    table = text.partition("## How long it takes")[2].partition("## ")[0]
+    shown = re.findall(r"\| (\d+(?:\.\d+)?) s \|$", table, re.MULTILINE)
+    told = waits(Probe())
+    assert [float(seconds) for seconds in shown[:5]] == [
+        told.first_s,
+        told.down_refused_s,
+        told.down_silent_s,
+        told.up_s,
+        told.stale_s,
+    ]

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from pools.core.probing import Verdict
-from pools.health import recording
+from pools.health import recording, rounds
 from pools.health.probes import Result
 from pools.health.rounds import Claims
 from pools.models import (
@@ -101,3 +101,23 @@ def test_maintenance_makes_it_unknown_once(jobs):
     event = HealthEvent.objects.get()
     assert (event.new, event.reason) == ("unknown", "in maintenance: not probed")
     assert version() == 1
+
+
+def test_who_is_between_is_due_again_before_the_round_has_ended(jobs):
+    """As long as others hang, it would wait for them; and theirs ends as if nothing was."""
+    pool = Pool.objects.get()
+    Pool.objects.update(probe_fall=3)
+    round_ = jobs[0].of
+    round_.pool = pool.refresh_from_db() or pool.part()
+    recording.record([(jobs[0], DOWN)], NOW)
+    schedule = ProbeSchedule.objects.get()
+    assert schedule.next_at == NOW + timedelta(seconds=1)
+    later = NOW + timedelta(seconds=1)
+    (fast,) = Claims().claim(later)
+    assert [job.pk for job in fast.jobs] == [jobs[0].pk]
+    leased = ProbeSchedule.objects.get().next_at
+    rounds.end([round_], later)
+    schedule.refresh_from_db()
+    assert (schedule.done_at, schedule.began_at) == (later, NOW)
+    assert schedule.claimed_at == later
+    assert schedule.next_at <= leased

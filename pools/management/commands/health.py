@@ -1,11 +1,12 @@
-"""`manage.py health status`: what a proxy is made of, and how its pools and backends are."""
+"""`manage.py health`: what a proxy is made of, how its pools and backends are, and how long an
+operator waits at most until their probes tell."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
@@ -19,16 +20,19 @@ from rich.console import Console
 from rich.markup import escape
 
 from pools import conf
-from pools.control import broker, components, overview, processes, readings
+from pools.control import broker, components, overview, processes, publish, readings
 from pools.control.components import Component
 from pools.control.overview import BackendView, Overview, PoolView
 from pools.control.processes import Told
+from pools.core import probing
+from pools.core.document import ProbeKind
 from pools.core.errors import DocumentError
 from pools.core.probing import Verdict
 from pools.management import terminal
 
 MISSING, WRONG = 1, 2
 
+_WAITS = ("first", "down, refusing", "down, silent", "up again", "unknown, unprobed")
 _WORD = {True: "ok", False: "missing", None: "unknown"}
 
 
@@ -45,8 +49,39 @@ class Command(BaseCommand):
             "pool", metavar="POOL", nargs="?", help="this one alone, with all its backends"
         )
         status.add_argument("--json", action="store_true", help="answer in JSON")
+        waits = verbs.add_parser("waits", help="how long until probes tell, by the settings")
+        waits.add_argument("pool", metavar="POOL", nargs="?", help="this one alone")
+        waits.add_argument("--json", action="store_true", help="answer in JSON")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: Any, verb: str, **options: Any) -> None:
+        if verb == "waits":
+            self.waits(options["pool"], as_json=options["json"])
+        else:
+            self.status(options)
+
+    def waits(self, pool: str | None, *, as_json: bool) -> None:
+        try:
+            document = publish.published(publish.revision())
+        except (Error, DocumentError) as error:
+            reason = " ".join(str(error).split())
+            raise CommandError(f"pools cannot be read: {reason}", returncode=WRONG) from None
+        probes = {one.name: one.probe for one in document.pools}
+        if pool is not None:
+            probes = {pool: probes[_known(pool, list(probes))]}
+        told = {
+            name: asdict(probing.waits(probe))
+            for name, probe in probes.items()
+            if probe.kind is not ProbeKind.OFF
+        }
+        if as_json:
+            self.stdout.write(json.dumps(told, indent=2))
+            return
+        rows = [
+            (name, *(f"{value:g} s" for value in one.values())) for name, one in told.items()
+        ]
+        terminal.table(terminal.console(self.stdout), ("pool", *_WAITS), rows)
+
+    def status(self, options: dict[str, Any]) -> None:
         found = _Found.now()
         if options["pool"] and found.overview:
             found.only(options["pool"])
@@ -56,6 +91,15 @@ class Command(BaseCommand):
             _print(found, terminal.console(self.stdout))
         if not found.ok:
             sys.exit(MISSING)
+
+
+def _known(name: str, names: Sequence[str]) -> str:
+    """The name of a pool that there is."""
+    if name in names:
+        return name
+    near = get_close_matches(name, names)
+    mend = f"did you mean {' or '.join(near)}?" if near else "it may not be published"
+    raise CommandError(f"there is no pool {name!r}: {mend}", returncode=WRONG)
 
 
 @dataclass(slots=True)
@@ -96,11 +140,7 @@ class _Found:
         """Leave out all pools but one."""
         assert self.overview
         names = [pool.status.name for pool in self.overview.pools]
-        if name not in names:
-            near = get_close_matches(name, names)
-            mend = f"did you mean {' or '.join(near)}?" if near else "it may not be published"
-            raise CommandError(f"there is no pool {name!r}: {mend}", returncode=WRONG)
-        pool = self.overview.pools[names.index(name)]
+        pool = self.overview.pools[names.index(_known(name, names))]
         self.overview = Overview(revision=self.overview.revision, pools=(pool,))
         self.whole = True
 
