@@ -71,12 +71,13 @@ def uptimes(backends: Collection[int], now: datetime) -> dict[int, dict[str, Upt
         gaps[pool].append((begins_at, ends_at))
     found = {}
     rows = Backend.objects.filter(pk__in=backends).values_list(
-        *("pk", "pool", "health__verdict", "pool__schedule__done_at"),
-        "pool__probe_interval_s",
+        *("pk", "pool", "health__verdict", "health__since"),
+        *("pool__schedule__done_at", "pool__probe_interval_s"),
     )
-    for pk, pool, verdict, done_at, interval_s in rows.order_by():
+    for pk, pool, verdict, turned_at, done_at, interval_s in rows.order_by():
         until = min(now, verdicts.stale_at(done_at, interval_s)) if done_at else since
-        spans = list(_spans(events[pk], verdict or Verdict.UNKNOWN, since, until))
+        begin = since if events[pk] else max(since, turned_at or until)
+        spans = list(_spans(events[pk], verdict or Verdict.UNKNOWN, begin, until))
         found[pk] = {
             name: _uptime(spans, gaps[pool], now - window) for name, window in WINDOWS.items()
         }

@@ -31,7 +31,8 @@ def make(verdict="up", *events, done_at=NOW, name="web"):
     """A backend with this verdict and these events: when, from, to."""
     pool = Pool.objects.create(name=name, probe_interval_s=5)
     backend = Backend.objects.create(pool=pool, host="a", port=1)
-    BackendHealth.objects.create(backend=backend, verdict=verdict)
+    since = events[-1][0] if events else None
+    BackendHealth.objects.create(backend=backend, verdict=verdict, since=since)
     ProbeSchedule.objects.create(pool=pool, next_at=NOW, done_at=done_at)
     for at, old, new in events:
         HealthEvent.objects.create(backend=backend, at=at, old=old, new=new)
