@@ -73,9 +73,11 @@ def broker(url: str, problem: str, processes: Sequence[Told]) -> Component:
 
 def ticking(processes: Sequence[Told], *, broker_ok: bool | None) -> list[Component]:
     """Beat and the workers."""
-    beat = _beat(processes, broker_ok)
-    # Who gets no ticks where none are sent, or where they have no way, does what it can.
-    return [beat, _worker(processes, sent=bool(beat.ok) and broker_ok is not False)]
+    beats = _of(processes, ProcessKind.BEAT)
+    # Who gets no ticks where none are sent, or where they have no way, does what it can. Of a
+    # beat that has not told of itself for a while nobody knows what it sends.
+    sent = broker_ok is not False and any(_idle_s(told) + told.age_s < LATE_S for told in beats)
+    return [_beat(processes, broker_ok), _worker(processes, sent=sent)]
 
 
 def traffic(processes: Sequence[Told]) -> list[Component]:

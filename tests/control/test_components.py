@@ -87,6 +87,11 @@ def test_a_broker_that_hangs_is_neither_beats_nor_the_workers_fault():
     assert list(said) == ["broker"]
 
 
+def test_a_worker_is_not_blamed_before_a_beat_that_died_counts_as_gone():
+    silent = GONE_AFTER_S - 1
+    assert missing(beat(age_s=silent), worker(idle_s=silent), GATEWAY) == {}
+
+
 def test_who_is_there_and_does_nothing_is_told():
     assert missing(beat(idle_s=60), worker(idle_s=60), GATEWAY) == {
         "beat": "beat a:1 has sent no tick for 60 s"

@@ -14,7 +14,7 @@ from django.utils import timezone
 from pools.control import compile, processes, publish
 from pools.control.apply import apply
 from pools.management.commands import health
-from pools.models import Backend, BackendHealth, ProbeSchedule, Process, Revision
+from pools.models import Backend, BackendHealth, Pool, ProbeSchedule, Process, Revision
 
 pytestmark = pytest.mark.django_db
 
@@ -221,3 +221,27 @@ def test_a_project_without_celery_is_told(settings, monkeypatch):
     assert (url, problem) == ("no Celery app was found in json.celery", None)
     parts = health._components(url, problem, processes.read())
     assert (parts[0].ok, parts[1].ok) == (None, True)
+
+
+def waits(*words: str) -> str:
+    out = io.StringIO()
+    call_command("health", "waits", *words, stdout=out)
+    return out.getvalue()
+
+
+def test_waits_are_those_of_the_published_pools():
+    with publish.change(who="test"):
+        Pool.objects.filter(name="web").update(probe_interval_s=30.0, probe_fast_interval_s=5.0)
+        Pool.objects.filter(name="empty").update(probe_kind="off")
+    told = json.loads(waits("--json"))
+    assert list(told) == ["web"]
+    assert told["web"]["down_refused_s"] == 30 + 1 + 2 * (5 + 1)
+    assert told["web"]["stale_s"] == 90
+    assert waits().split() == waits("web").split()
+    assert "43 s" in waits("web")
+
+
+def test_waits_of_a_pool_that_is_not_there_are_one_line():
+    with pytest.raises(CommandError, match="there is no pool 'wbe': did you mean web") as error:
+        waits("wbe")
+    assert error.value.returncode == 2
