@@ -68,7 +68,8 @@ class Job:
 
 @dataclass(slots=True, eq=False)
 class Round:
-    """A claimed round. `late_s`: how long ago it was due. `left`: jobs under way.
+    """A claimed round. `late_s`: how long ago it was due; `lease_until`: when it can't be
+    under way any more; `left`: jobs under way.
 
     `stale_since`: its verdicts count for nothing since then; `new`: it has none to go by.
     `unmade`: a probe could not be made, so that not all of its verdicts are news.
@@ -81,6 +82,7 @@ class Round:
     regular: bool
     spread_s: float
     late_s: float
+    lease_until: datetime
     stale_since: datetime | None
     new: bool
     jobs: list[Job] = field(default_factory=list)
@@ -115,7 +117,7 @@ class Claims:
         gaps = [
             ProbeGap(pool_id=round_.pool_pk, begins_at=round_.stale_since, ends_at=now)
             for round_ in claimed
-            if round_.stale_since
+            if round_.stale_since and round_.stale_since < now
         ]
         with suppress(IntegrityError):  # a pool was deleted meanwhile
             ProbeGap.objects.bulk_create(gaps)
@@ -164,7 +166,7 @@ class Claims:
         assert row.regular_at
         spread_s = 0.0 if first or not regular else probing.spread_s(pool.probe)
         lease = timedelta(seconds=spread_s + 2 * pool.probe.timeout_s + LEASE_SLACK_S)
-        row.next_at = max(row.regular_at, at + lease)
+        row.next_at = max(row.regular_at, at + lease) if regular else at + lease
         late = at - due_at if regular else timedelta()
         return Round(
             pool=pool,
@@ -173,7 +175,8 @@ class Claims:
             claimed_at=now,
             regular=regular,
             spread_s=spread_s,
-            late_s=max(0.0, late.total_seconds()) if late <= interval else 0.0,
+            late_s=max(0.0, late.total_seconds()),
+            lease_until=at + lease,
             stale_since=self._stale_since(row, now),
             new=row.done_at is None,
         )
@@ -300,9 +303,22 @@ def _fill(claimed: Collection[Round]) -> None:
                 next_at=next_at,
             )
         )
+    _lease(claimed)
     for round_ in claimed:
         round_.jobs.sort(key=lambda job: job.next_at is None)  # who is between goes first
         round_.left = len(round_.jobs)
+
+
+def _lease(claimed: Collection[Round]) -> None:
+    """Who is between is not due again while it is probed; it is when that came to nothing."""
+    between = (
+        (round_.lease_until, job.pk)
+        for round_ in claimed
+        for job in round_.jobs
+        if job.next_at is not None
+    )
+    for until, pks in _grouped(between).items():
+        BackendHealth.objects.filter(backend__in=pks).update(next_at=until)
 
 
 def _in_round(

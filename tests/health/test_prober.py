@@ -83,6 +83,7 @@ def claimed(*ports, spread_s=0.0):
         regular=True,
         spread_s=spread_s,
         late_s=0.0,
+        lease_until=NOW,
         stale_since=None,
         new=False,
     )

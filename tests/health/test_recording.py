@@ -121,3 +121,27 @@ def test_who_is_between_is_due_again_before_the_round_has_ended(jobs):
     assert (schedule.done_at, schedule.began_at) == (later, NOW)
     assert schedule.claimed_at == later
     assert schedule.next_at <= leased
+
+
+def test_who_is_probed_is_not_due_when_another_one_is(jobs):
+    Pool.objects.update(probe_fall=3)
+    first, second = jobs[:2]
+    first.of.pool = Pool.objects.get().part()
+    recording.record([(first, DOWN)], NOW)
+    (fast,) = Claims().claim(NOW + timedelta(seconds=1))
+    recording.record([(second, DOWN)], NOW + timedelta(seconds=1))
+    (another,) = Claims().claim(NOW + timedelta(seconds=2))
+    assert ([job.pk for job in fast.jobs], [job.pk for job in another.jobs]) == (
+        [first.pk],
+        [second.pk],
+    )
+
+
+def test_who_was_probed_by_a_process_that_died_is_due_again(jobs):
+    Pool.objects.update(probe_fall=3, probe_interval_s=3600.0)
+    jobs[0].of.pool = Pool.objects.get().part()
+    recording.record([(jobs[0], DOWN)], NOW)
+    ProbeSchedule.objects.update(regular_at=NOW + timedelta(hours=1))
+    (fast,) = Claims().claim(NOW + timedelta(seconds=1))
+    (again,) = Claims().claim(fast.lease_until)
+    assert [job.pk for job in again.jobs] == [jobs[0].pk]
