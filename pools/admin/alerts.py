@@ -79,7 +79,7 @@ class DeliveryAdmin(Kept, base.ModelAdmin[Delivery]):
     list_filter = ("state", "channel")
     list_select_related = ("channel",)
     search_fields = ("subject", "result")
-    fields = (*list_display, "uid", "text", "content")
+    fields = (*list_display, "uid", "message", "content")
     actions = ("retry",)
 
     class Media:
@@ -109,7 +109,11 @@ class DeliveryAdmin(Kept, base.ModelAdmin[Delivery]):
     def next(self, row: Delivery) -> str:
         return health.moment(row.next_at) if row.state == DeliveryState.PENDING else ""
 
+    @admin.display(description="text")
+    def message(self, row: Delivery) -> SafeString:
+        return format_html('<div class="pools-plain">{}</div>', row.text)
+
     @admin.display(description="payload")
     def content(self, row: Delivery) -> SafeString:
         plain = json.dumps(row.payload, indent=2, ensure_ascii=False, sort_keys=True)
-        return format_html("<pre>{}</pre>", plain)
+        return format_html('<pre class="pools-plain">{}</pre>', plain)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -64,6 +64,12 @@ class ChannelAdmin(base.ModelAdmin[Channel]):
     list_filter = ("kind", "enabled")
     search_fields = ("name",)
     readonly_fields = ("reaches", "signing_secret")
+    # Unfold shows what the kind needs, and what was typed all the same.
+    conditional_fields: ClassVar[dict[str, str]] = {
+        "recipients": "kind == 'email' || recipients != ''",
+        "url": "kind != 'email' || url != ''",
+        "pools": "!every_pool",
+    }
 
     class Media:
         css = {"all": ("pools/admin.css",)}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
+from pools.control import clock
 from pools.control.readings import WITH, Reading, moment, read
 from pools.core.probing import Verdict
 from pools.models import Backend
@@ -43,7 +45,11 @@ def linked(backend: Backend) -> SafeString:
 def since(backend: Backend) -> str:
     """How long the verdict has been what it is: "5 minutes"; "" where that is not known."""
     reading = read(backend)
-    return timesince(reading.since, depth=1) if reading.since else ""
+    if reading.since is None:
+        return ""
+    if clock.now() - reading.since < timedelta(minutes=1):
+        return "under a minute"
+    return timesince(reading.since, depth=1)
 
 
 def tally(backends: Iterable[Backend]) -> SafeString:

@@ -51,7 +51,9 @@ class HealthEventAdmin(Kept, base.ModelAdmin[HealthEvent]):
     @admin.display(description="health", ordering="new")
     def flip(self, event: HealthEvent) -> SafeString:
         return format_html(
-            "{} → {}", health.badge(Verdict(event.old)), health.badge(Verdict(event.new))
+            '<span class="pools-flip">{} → {}</span>',
+            health.badge(Verdict(event.old)),
+            health.badge(Verdict(event.new)),
         )
 
 

@@ -51,6 +51,7 @@ def _conditions() -> dict[str, str]:
             for name in (row,) if isinstance(row, str) else row:
                 found[name] = _when(name, *kinds)
     found["probe_body_bytes"] = _when("probe_body_bytes", "http", "tcp")
+    found["probe_certificate_days"] = _when("probe_certificate_days", "http", "tls")
     return found
 
 

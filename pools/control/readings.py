@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 from pools.control import clock, verdicts
 from pools.core.document import AdminState, ProbeKind
 from pools.core.probing import Verdict
-from pools.models import Backend, BackendHealth
+from pools.models import Backend, BackendHealth, Pool
 
 # What a query of backends must bring along, so that rows add no queries.
 WITH = ("pool__schedule", "health")
@@ -40,12 +40,25 @@ def read(backend: Backend, now: datetime | None = None) -> Reading:
         return Reading(verdict=Verdict.UNKNOWN, reason="not probed yet")
     if (now or clock.now()) >= verdicts.stale_at(done_at, pool.probe_interval_s):
         return Reading(verdict=Verdict.UNKNOWN, reason=f"no probe since {moment(done_at)}")
-    return Reading(verdict=Verdict(health.verdict), reason=health.reason, since=health.since)
+    return Reading(
+        verdict=Verdict(health.verdict),
+        reason=f"{health.reason}{_turning(health, pool)}",
+        since=health.since,
+    )
 
 
 def moment(at: datetime) -> str:
     """A time as one compares it with a log: to the second."""
     return date_format(timezone.localtime(at), "Y-m-d H:i:s")
+
+
+def _turning(health: BackendHealth, pool: Pool) -> str:
+    """How far it is from another verdict, where the last probe spoke against this one."""
+    if health.verdict == Verdict.UP and health.failures:
+        return f", {health.failures} of {pool.probe_fall} failures"
+    if health.verdict == Verdict.DOWN and health.successes:
+        return f", {health.successes} of {pool.probe_rise} successes"
+    return ""
 
 
 def _health(backend: Backend) -> BackendHealth | None:

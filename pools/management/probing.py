@@ -171,7 +171,12 @@ def _asked(pool: document.Pool, backend: document.Backend) -> str:
             )
         case ProbeKind.TLS:
             return f"TLS handshake with {place}"
-    return f"{spec.method} {backend.scheme}://{place}{spec.path}, expects {spec.statuses}"
+    expected = [spec.statuses]
+    if spec.text:
+        expected.append("its text")
+    if spec.json_path:
+        expected.append(f"{spec.json_path} {spec.json_value or 'in its JSON'}")
+    return f"{spec.method} {backend.scheme}://{place}{spec.path}, expects {', '.join(expected)}"
 
 
 def _would_be(job: _Job, result: Result) -> str:

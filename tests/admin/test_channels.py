@@ -9,6 +9,7 @@ from django.contrib.auth.models import Permission
 from django.core import mail
 from django.utils import timezone
 
+from pools.admin import base
 from pools.models import Alert, Channel, Delivery, Pool, Telling
 from pools.models.channel import ChannelKind
 from pools.notify import senders
@@ -88,6 +89,14 @@ def test_what_does_not_hold_is_told_at_its_field(client, web, typed, field, said
     assert set(found) == {field}
     assert said in found[field][0]
     assert not Channel.objects.exists()
+
+
+@pytest.mark.skipif(not base.UNFOLD, reason="Django's own admin shows all")
+def test_only_what_the_kind_needs_is_shown_until_something_else_is_typed(client, web):
+    page = client.get("/admin/pools/channel/add/").content.decode()
+    assert "kind == &#x27;email&#x27; || recipients != &#x27;&#x27;" in page
+    assert "kind != &#x27;email&#x27; || url != &#x27;&#x27;" in page
+    assert 'x-show="!every_pool"' in page
 
 
 def test_some_pools_have_to_be_chosen(client, web):
@@ -267,7 +276,8 @@ def test_alerts_say_what_since_when_and_whom_it_was_told(client, web):
     assert text.index("web/10.0.0.1:80") < text.index("long-ago")
     shown = client.get("/admin/pools/alert/?open=no").content.decode()
     assert "web/10.0.0.1:80" not in shown
-    assert client.get(f"/admin/pools/alert/{alert.pk}/change/").status_code == 200
+    page = client.get(f"/admin/pools/alert/{alert.pk}/change/").content.decode()
+    assert "Backend down web/10.0.0.1:80" in page
 
 
 def test_deliveries_are_read_and_sent_again(client, viewer, web, django_user_model):

@@ -382,6 +382,7 @@ def test_fields_of_another_kind_of_probe_are_shown_only_where_something_is_in_th
     shown = "probe_kind == &#x27;tcp&#x27; || probe_send != &quot;&quot;"
     assert f'x-show="{shown}"' in page
     assert "probe_kind == &#x27;http&#x27; || probe_statuses != &quot;200-399&quot;" in page
+    assert "probe_kind == &#x27;tls&#x27; || probe_certificate_days != 14" in page
     assert 'x-show="probe_interval_s' not in page
 
 

@@ -70,13 +70,27 @@ def test_an_expected_answer_beyond_what_is_read_does_not_count(ask, backend):
 
 def test_an_answer_that_never_comes_is_timed_out(ask, backend):
     def mute(connection, ended):
-        connection.send(b"-LOADING\r\n")
         ended.wait(5)
 
     result = ask(backend(mute).port, kind="tcp", send="x", expect="+PONG", timeout_s=0.2)
     assert (result.timed_out, result.reason) == (
         True,
         "timed out after 0.2 s reading the answer",
+    )
+
+
+def test_another_answer_than_the_expected_one_is_told_when_the_time_is_over(ask, backend):
+    def loading(connection, ended):
+        connection.send(b"-LOADING\r\n")
+        ended.wait(5)
+
+    spec = {"kind": "tcp", "send": "x", "expect": "+PONG", "timeout_s": 0.2}
+    steps = []
+    result = ask(backend(loading).port, steps=steps, **spec)
+    assert (steps[-1].name, steps[-1].detail) == ("answer", r"10 bytes: -LOADING\r\n")
+    assert (result.timed_out, result.reason) == (
+        True,
+        "timed out after 0.2 s waiting for the expected answer: another came",
     )
 
 

@@ -77,6 +77,16 @@ def test_a_state_is_one_revision_and_says_who_and_why(verb, state, said):
     assert publish.published(3) == publish.published(1)
 
 
+def test_it_says_where_no_backend_of_the_pool_is_ready_any_more():
+    run("drain", KEY)
+    run("maint", "web/10.0.0.2:80")
+    assert run("drain", "web/[::1]:80")[1] == [
+        "web/[::1]:80 gets no new requests (revision 4).",
+        "No backend of pool web is ready now.",
+    ]
+    assert len(run("ready", KEY)[1]) == 1
+
+
 def test_what_is_so_already_is_no_revision():
     assert run("ready", "web/[::1]:80")[1] == [
         "web/[::1]:80 takes requests (revision 1, as before)."

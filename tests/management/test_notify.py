@@ -64,15 +64,16 @@ def test_what_is_wrong_and_what_was_not_sent_is_listed():
     Delivery.objects.create(subject="fresh", **given)
     Delivery.objects.create(subject="done", state="sent", attempts=1, **given)
     Delivery.objects.create(subject="stuck", attempts=3, result="status 500", **given)
-    Delivery.objects.create(subject="over", state="failed", attempts=29, **given)
+    Delivery.objects.create(
+        subject="over", state="failed", attempts=29, result="timed out", **given
+    )
     code, said = run("list")
     alert, *others = said.splitlines()
     assert code == 0
     assert alert.startswith("web/10.0.0.1:80 is down: refused (since ")
-    assert others[0].startswith("not sent to ops (failed, attempts: 29): over; ")
-    assert others[1].startswith(
-        "not sent to ops (pending, attempts: 3): stuck; status 500; again at "
-    )
+    assert others[0] == "not sent to ops: timed out (attempts: 29, given up): over"
+    assert others[1].startswith("not sent to ops: status 500 (attempts: 3, again at ")
+    assert others[1].endswith(" UTC): stuck")
     assert len(others) == 2
     plain = json.loads(run("list", "--json")[1])
     assert [found["subject"] for found in plain["alerts"]] == ["web/10.0.0.1:80"]

@@ -61,7 +61,8 @@ def test_a_probe_is_shown_step_by_step_and_nothing_is_written(backend):
     assert code == 0
     shown = [re.sub(r" +", " ", line) for line in told(lines)]
     assert shown == [
-        f"web/127.0.0.1:{there.port}: GET http://127.0.0.1:{there.port}/up, expects 200-399",
+        f"web/127.0.0.1:{there.port}: GET http://127.0.0.1:{there.port}/up, "
+        "expects 200-399, its text",
         "step took at what",
         f"connect T T 127.0.0.1:{there.port}",
         "send T T GET /up HTTP/1.1",
@@ -133,6 +134,14 @@ def test_in_maintenance_it_is_probed_by_hand_alone(backend):
             r"TCP to 127.0.0.1:{port}, sends PING\r\n, expects [+]",
         ),
         ({"probe_kind": "tls", "probe_port": 1}, "TLS handshake with 127.0.0.1:1"),
+        (
+            {"probe_text": "hello", "probe_json_path": "a.0", "probe_json_value": "ok"},
+            "GET http://127.0.0.1:{port}/, expects 200-399, its text, a.0 ok",
+        ),
+        (
+            {"probe_json_path": "a.0"},
+            "GET http://127.0.0.1:{port}/, expects 200-399, a.0 in its JSON",
+        ),
     ],
 )
 def test_what_is_asked_is_told_for_each_kind(settings, asked):

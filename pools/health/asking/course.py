@@ -31,6 +31,7 @@ class Phase(Enum):
     STATUS = "status", "reading the answer"
     BODY = "body", "reading the answer"
     ANSWER = "answer", "reading the answer"
+    ANOTHER = "answer", "waiting for the expected answer: another came"
 
 
 class Course:
@@ -61,6 +62,10 @@ class Course:
         self._open = True
         if self._steps is not None:
             self._since = time.monotonic()
+
+    def turn(self, phase: Phase) -> None:
+        """As `enter`, within the same step."""
+        self.phase = phase
 
     def done(self, detail: str = "") -> None:
         """The phase is over, if it was not already."""

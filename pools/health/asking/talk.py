@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import lru_cache
 
 from pools.core import fields
@@ -30,7 +31,14 @@ async def ask_tcp(dial: Dial, pool: Pool, backend: Backend, course: Course) -> s
         if len(heard) >= spec.body_bytes:
             course.done(_shown(heard))
             raise Unmet(f"the expected answer is not in the first {spec.body_bytes} bytes")
-        data = await link.receive()
+        if heard:
+            course.turn(Phase.ANOTHER)
+        try:
+            data = await link.receive()
+        except asyncio.CancelledError:
+            if heard:  # the time is over; else there is nothing to show
+                course.done(_shown(heard))
+            raise
         heard += data[: spec.body_bytes - len(heard)]
         if not data:
             course.done(_shown(heard))

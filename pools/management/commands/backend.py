@@ -74,6 +74,7 @@ class Command(BaseCommand):
         state, effect = _VERBS[verb]
         with _trouble():
             row, number, changed = _move(backend, state, verb)
+            alone = not row.pool.backends.filter(state=AdminState.READY).exists()
         told: dict[str, Any] = {
             "backend": row.key,
             "state": state.value,
@@ -83,6 +84,8 @@ class Command(BaseCommand):
         if not json:
             before = "" if changed else ", as before"
             self.stdout.write(f"{row.key} {effect} (revision {number}{before}).")
+            if alone:
+                self.stdout.write(f"No backend of pool {row.pool.name} is ready now.")
         left = None
         if wait:
             waiting = _Waited(self, row, number, state, quiet=json)

@@ -77,12 +77,11 @@ class Command(BaseCommand):
         if not found:
             self.stdout.write("No alert is open.")
         for one in stuck:
-            again = ""
-            if one.state == DeliveryState.PENDING:
-                again = f"; again at {moment(one.next_at)}"
+            pending = one.state == DeliveryState.PENDING
+            then = f"again at {moment(one.next_at)}" if pending else "given up"
             self.stdout.write(
-                f"not sent to {one.channel.name} ({one.state}, attempts: {one.attempts}): "
-                f"{one.subject}; {one.result}{again}"
+                f"not sent to {one.channel.name}: {one.result} "
+                f"(attempts: {one.attempts}, {then}): {one.subject}"
             )
 
 
