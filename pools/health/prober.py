@@ -191,9 +191,11 @@ class Prober:
                         self._buckets.write()
                 except Error as error:
                     # Dropped: their pools' claims run out, and they are probed again.
+                    _lost(found)
                     self._outage.begins(error)
                     connections.close_all()
                 except Exception:
+                    _lost(found)
                     logger.exception("what probes found could not be kept")
                 else:
                     self._outage.over()
@@ -229,3 +231,9 @@ class Prober:
             except queue.Empty:
                 return found, finished, False
         return found, finished, True
+
+
+def _lost(found: Iterable[tuple[Job, Result]]) -> None:
+    """What is left of their rounds is kept, but makes no news of the verdicts."""
+    for job, _ in found:
+        job.of.unmade = True

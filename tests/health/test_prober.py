@@ -260,6 +260,26 @@ def test_a_database_that_is_away_is_said_once_and_probing_goes_on(ask, kept, sta
     ]
 
 
+def test_a_round_of_which_results_were_lost_makes_no_news(ask, kept, started):
+    held = threading.Event()
+
+    async def answer(port):
+        while port == 2 and not held.is_set():
+            await asyncio.sleep(0.01)
+        return UP
+
+    ask.answer = answer
+    kept.error = OperationalError("disk full")
+    one = started()
+    one.take([claimed(1, 2)], NOW)
+    eventually(lambda: one._outage._lasts)
+    kept.error = None
+    held.set()
+    one.wait()
+    assert kept.found == [(2, UP)]
+    assert [one.whole for one in kept.ended] == [False]
+
+
 def test_its_end_drops_what_is_under_way_and_keeps_what_was_found(ask, kept):
     cancelled = threading.Event()
 
