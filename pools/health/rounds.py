@@ -44,6 +44,8 @@ AHEAD = timedelta(seconds=probing.TICK_S)
 TOLERANCE = timedelta(seconds=0.5)
 # A claim outlasts the longest round by this, for writing what was found.
 LEASE_SLACK_S = 2.0
+# Intervals to the next round, after one that was late (see _following).
+LONGEST = 1.5
 
 
 @dataclass(slots=True, eq=False)
@@ -65,6 +67,7 @@ class Job:
 class Round:
     """A claimed round. `late_s`: how long ago it was due. `left`: jobs under way.
 
+    `began_before`: when the last whole one before it was claimed.
     `stale_since`: its verdicts count for nothing since then; `new`: it has none to go by.
     `unmade`: a probe could not be made, so that not all of its verdicts are news.
     """
@@ -76,6 +79,7 @@ class Round:
     regular: bool
     spread_s: float
     late_s: float
+    began_before: datetime | None
     stale_since: datetime | None
     new: bool
     jobs: list[Job] = field(default_factory=list)
@@ -144,14 +148,14 @@ class Claims:
     def _begin(self, row: ProbeSchedule, now: datetime) -> Round | None:
         """Write down in the row that its pool's round begins; None: it cannot be probed."""
         interval = timedelta(seconds=row.pool.probe_interval_s)
-        row.claimed_at = now
         pool = self._specs.pool(row.pool)
         if pool is None:
             row.next_at = row.regular_at = now + interval
             return None
+        row.claimed_at = now
         at = row.next_at if now < row.next_at <= now + AHEAD else now
         due_at, first = row.regular_at or at, row.regular_at is None
-        regular = not at < due_at - TOLERANCE <= at + interval
+        regular = not at < due_at - TOLERANCE <= at + LONGEST * interval
         if first:
             row.regular_at = at + random.uniform(0.2, 1) * interval
         elif regular:
@@ -169,6 +173,7 @@ class Claims:
             regular=regular,
             spread_s=spread_s,
             late_s=max(0.0, late.total_seconds()) if late <= interval else 0.0,
+            began_before=row.began_at,
             stale_since=self._stale_since(row, now),
             new=row.done_at is None,
         )
@@ -188,13 +193,15 @@ def end(finished: Collection[Round], now: datetime) -> None:
     for whole, ended in ((True, {"done_at": now, "began_at": F("claimed_at")}), (False, {})):
         pools = {one.pool_pk for one in finished if one.whole is whole}
         if pools:
-            ours.filter(pool__in=pools).update(next_at=F("regular_at"), **ended)
+            ours.filter(pool__in=pools).update(
+                next_at=F("regular_at"), claimed_at=None, **ended
+            )
     waiting = BackendHealth.objects.filter(
         backend__pool__in={one.pool_pk for one in finished}, next_at__isnull=False
     ).exclude(backend__state=AdminState.MAINT)
     soonest = waiting.order_by().values_list("backend__pool").annotate(Min("next_at"))
     for pool, next_at in soonest:
-        ours.filter(pool=pool, next_at__gt=next_at).update(next_at=next_at)
+        _not_under_way().filter(pool=pool, next_at__gt=next_at).update(next_at=next_at)
 
 
 def _enter_new(now: datetime) -> None:
@@ -215,9 +222,13 @@ def _enter_new(now: datetime) -> None:
     except IntegrityError:
         logger.debug("a backend was deleted before it was ever probed")
         return
-    waiting = ProbeSchedule.objects.filter(pool__in={pool for _, pool in found})
-    # One whose round is under way has them when that has ended.
-    waiting.filter(next_at=F("regular_at"), next_at__gt=now).update(next_at=now)
+    waiting = _not_under_way().filter(pool__in={pool for _, pool in found})
+    waiting.filter(next_at__gt=now).update(next_at=now)
+
+
+def _not_under_way() -> QuerySet[ProbeSchedule]:
+    """What is due sooner in the others is seen to when their round has ended."""
+    return ProbeSchedule.objects.filter(claimed_at=None)
 
 
 def _following(due_at: datetime, at: datetime, interval: timedelta) -> datetime:
@@ -234,7 +245,7 @@ def _is_due(
 ) -> bool:
     """Its time has come, or lies further ahead than any claim puts it: the interval was made
     shorter, or the clock was set back."""
-    longest = timedelta(seconds=interval_s + 2 * timeout_s + LEASE_SLACK_S)
+    longest = timedelta(seconds=LONGEST * interval_s + 2 * timeout_s + LEASE_SLACK_S)
     return not now + max(ahead, TOLERANCE) < next_at <= now + AHEAD + longest
 
 
@@ -297,9 +308,13 @@ def _in_round(
         or successes
         or since is None
         or of.stale_since
+        or of.began_before is None
         or not slow_s
     ):
         return True
-    # Each time that another down interval since its fall has passed.
-    ran_s = (of.at - since).total_seconds()
-    return ran_s < 0 or ran_s // slow_s != (ran_s - of.pool.probe.interval_s) // slow_s
+    # Each time that another down interval since its fall has passed, since the last round.
+    slow = timedelta(seconds=slow_s)
+    return (
+        of.claimed_at < since
+        or (of.claimed_at - since) // slow != (of.began_before - since) // slow
+    )

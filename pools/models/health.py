@@ -117,7 +117,8 @@ class ProbeSchedule(models.Model):
 
     A round is claimed under a lock, so that two schedulers never probe a pool twice.
     `next_at` is when it may be claimed again: until it ended that is past its longest
-    duration, as who claimed it may have died. `regular_at` is the next round of all its
+    duration, as who claimed it may have died. `claimed_at` is of the round that is under
+    way, None when it has ended. `regular_at` is the next round of all its
     backends; those between up and down may be due before. `began_at` and `done_at` are of
     the last regular round that ended: verdicts of a pool whose rounds stopped are stale.
     """

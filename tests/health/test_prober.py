@@ -83,6 +83,7 @@ def claimed(*ports, spread_s=0.0):
         regular=True,
         spread_s=spread_s,
         late_s=0.0,
+        began_before=None,
         stale_since=None,
         new=False,
     )

@@ -253,6 +253,48 @@ def test_a_new_backend_is_probed_with_the_next_tick(answers):
     assert ProbeSchedule.objects.get().regular_at == NOW + timedelta(seconds=60)
 
 
+def test_a_new_backend_takes_no_round_from_whom_it_is_under_way_at(answers):
+    row = pool(probe_interval_s=60.0)
+    rounds_of(row, 1)
+    due_at = NOW + timedelta(seconds=60)
+    claims = rounds.Claims()
+    (round_,) = claims.claim(due_at)
+    row.backends.create(host="127.0.0.1", port=8002)
+    assert claims.claim(due_at + timedelta(seconds=1)) == []
+    ended_at = due_at + timedelta(seconds=2)
+    rounds.end([round_], ended_at)
+    assert ProbeSchedule.objects.get().done_at == ended_at
+    (round_,) = claims.claim(ended_at)
+    assert [job.spec.port for job in round_.jobs] == [8002]
+
+
+@pytest.mark.parametrize("late_s", [0.0, 29.0, 30.0, 31.0, 59.0, 200.0])
+def test_a_round_of_a_long_interval_that_was_late_is_not_had_twice(late_s):
+    pool(probe_interval_s=60.0)
+    claims = rounds.Claims()
+    (round_,) = claims.claim(NOW)
+    BackendHealth.objects.update(verdict="up", next_at=None)
+    rounds.end([round_], NOW)
+    now = NOW + timedelta(seconds=60 + late_s)
+    (round_,) = claims.claim(now)
+    assert claims.claim(now + timedelta(seconds=1)) == []
+    rounds.end([round_], now + timedelta(seconds=2))
+    assert claims.claim(now + timedelta(seconds=3)) == []
+    next_at = ProbeSchedule.objects.get().regular_at
+    assert timedelta(seconds=30) <= next_at - now <= timedelta(seconds=90)
+    assert len(claims.claim(next_at)) == 1
+
+
+def test_a_round_that_did_not_happen_puts_off_no_backend_that_is_down(answers):
+    answers[8001] = REFUSED
+    row = pool(ports=(8001, 8002), probe_down_interval_s=20.0)
+    rounds_of(row, 4)  # until 15 s
+    BackendHealth.objects.update(since=NOW)
+    answers["asked"].clear()
+    rounds_of(row, 1, since=NOW + timedelta(seconds=26))
+    assert sorted(answers["asked"]) == [8001, 8002]
+
+
 def test_the_time_without_probes_is_kept(answers):
     row = pool()
     rounds_of(row, 2)
@@ -297,7 +339,8 @@ def test_the_end_of_a_round_is_kept(answers):
     row = pool()
     worker.run_due(NOW)
     schedule = ProbeSchedule.objects.get(pool=row)
-    assert schedule.claimed_at == NOW
+    assert schedule.began_at == NOW
+    assert schedule.claimed_at is None
     assert schedule.done_at >= NOW
 
 
