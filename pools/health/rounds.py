@@ -22,6 +22,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import IntegrityError, connections, transaction
 from django.db.models import F, Min, QuerySet
@@ -67,6 +68,7 @@ class Job:
 class Round:
     """A claimed round. `late_s`: how long ago it was due. `left`: jobs under way.
 
+    `asked`: of its pool, as `specs.asked` has it.
     `began_before`: when the last whole one before it was claimed.
     `stale_since`: its verdicts count for nothing since then; `new`: it has none to go by.
     `unmade`: a probe could not be made, so that not all of its verdicts are news.
@@ -74,6 +76,7 @@ class Round:
 
     pool: document.Pool
     pool_pk: int
+    asked: Any
     at: datetime
     claimed_at: datetime
     regular: bool
@@ -168,6 +171,7 @@ class Claims:
         return Round(
             pool=pool,
             pool_pk=row.pool_id,
+            asked=specs.asked(row.pool),
             at=at,
             claimed_at=now,
             regular=regular,

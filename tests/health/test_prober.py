@@ -78,6 +78,7 @@ def claimed(*ports, spread_s=0.0):
     of = Round(
         pool=pool,
         pool_pk=1,
+        asked=(),
         at=NOW,
         claimed_at=NOW,
         regular=True,

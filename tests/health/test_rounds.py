@@ -421,6 +421,36 @@ def test_a_backend_changed_in_mid_probe_is_not_judged_by_it(answers, change):
     assert not HealthEvent.objects.exists()
 
 
+@pytest.mark.parametrize(
+    "change", [{"probe_path": "/other"}, {"probe_kind": "tcp"}, {"tls_verify": False}]
+)
+def test_what_a_pool_no_longer_asks_judges_nobody(answers, change):
+    row = pool(probe_fall=1)
+    rounds_of(row, 2)
+
+    def changed():
+        Pool.objects.filter(pk=row.pk).update(**change)
+        return REFUSED
+
+    answers[8001] = changed
+    rounds_of(row, 1, since=NOW + timedelta(seconds=10))
+    assert health().verdict == "up"
+
+
+def test_a_backend_that_moved_in_its_first_probe_is_not_judged_by_it(answers):
+    row = pool()
+    other = pool("other", ports=(), probe_kind="off")
+    Pool.objects.filter(pk=other.pk).update(probe_kind="http")
+
+    def moved():
+        Backend.objects.filter(port=8001).update(pool=other)
+        return REFUSED
+
+    answers[8001] = moved
+    rounds_of(row, 1)
+    assert health().verdict == "unknown"
+
+
 def test_a_pool_deleted_in_mid_probe_does_no_harm(answers):
     row = pool()
 
