@@ -68,7 +68,7 @@ class Job:
 class Round:
     """A claimed round. `late_s`: how long ago it was due. `left`: jobs under way.
 
-    `asked`: of its pool, as `specs.asked` has it.
+    `asked`: of its pool, as `specs.asked` has it. `until`: when its claim runs out.
     `began_before`: when the last whole one before it was claimed.
     `stale_since`: its verdicts count for nothing since then; `new`: it has none to go by.
     `unmade`: a probe could not be made, so that not all of its verdicts are news.
@@ -78,6 +78,7 @@ class Round:
     pool_pk: int
     asked: Any
     at: datetime
+    until: datetime
     claimed_at: datetime
     regular: bool
     spread_s: float
@@ -173,6 +174,7 @@ class Claims:
             pool_pk=row.pool_id,
             asked=specs.asked(row.pool),
             at=at,
+            until=row.next_at,
             claimed_at=now,
             regular=regular,
             spread_s=spread_s,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 from django.db import OperationalError
@@ -73,13 +74,14 @@ def started():
         one.stop()
 
 
-def claimed(*ports, spread_s=0.0):
+def claimed(*ports, spread_s=0.0, holds_s=3600.0):
     pool = Pool(name="web", probe=Probe())
     of = Round(
         pool=pool,
         pool_pk=1,
         asked=(),
         at=NOW,
+        until=NOW + timedelta(seconds=holds_s),
         claimed_at=NOW,
         regular=True,
         spread_s=spread_s,
@@ -133,6 +135,29 @@ def test_no_more_than_so_many_at_a_time(ask, kept, started):
     assert most == 3
     assert len(kept.found) == 30
     assert one.figures.plain()["waiting"] == 0
+
+
+def test_who_waits_until_its_claim_runs_out_is_not_asked(ask, kept, started, caplog):
+    held = threading.Event()
+    asked = []
+
+    async def answer(port):
+        asked.append(port)
+        while not held.is_set():
+            await asyncio.sleep(0.01)
+        return UP
+
+    ask.answer = answer
+    one = started(concurrency=1)
+    one.take([claimed(1)], NOW)
+    eventually(lambda: asked)
+    one.take([claimed(2, 3, holds_s=0.0), claimed(4)], NOW)
+    eventually(lambda: one.figures.plain()["waiting"] == 3)
+    held.set()
+    one.wait()
+    assert asked == [1, 4]
+    assert sorted(one.whole for one in kept.ended) == [False, True, True]
+    assert "web/a:2: its turn did not come in time" in caplog.text
 
 
 def test_hanging_backends_hold_up_no_other(ask, kept, started):
@@ -215,7 +240,9 @@ def test_a_probe_that_cannot_be_made_judges_nobody(ask, kept, started, caplog):
     assert "web/a:1 could not be probed" in caplog.text
 
 
-def test_what_this_process_lacks_judges_nobody_and_is_said_once(ask, kept, started, caplog):
+def test_what_this_process_lacks_judges_nobody_and_is_said_once(
+    ask, kept, started, caplog, monkeypatch
+):
     caplog.set_level("INFO", "pools.health")
     lacking = Result(ok=False, reason="too many open files", latency_ms=1.0, ours=True)
 
@@ -238,6 +265,9 @@ def test_what_this_process_lacks_judges_nobody_and_is_said_once(ask, kept, start
     one.take([claimed(1)], NOW)
     one.wait()
     assert kept.ended[-1].whole
+    monkeypatch.setattr(prober, "LACKED_S", 0.0)
+    one.take([claimed(1)], NOW)
+    one.wait()
     assert caplog.messages == [
         "backends cannot be probed for what this process lacks: web/a:1: too many open files",
         "backends can be probed again",
