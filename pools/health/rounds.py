@@ -34,7 +34,14 @@ from pools.core import document, probing
 from pools.core.document import AdminState, ProbeKind
 from pools.core.probing import ProbeState, Verdict
 from pools.health import specs
-from pools.models import Backend, BackendHealth, Pool, ProbeGap, ProbeSchedule
+from pools.models import (
+    Backend,
+    BackendHealth,
+    Pool,
+    ProbeGap,
+    ProbeSchedule,
+    PublishedState,
+)
 
 logger = logging.getLogger("pools.health")
 
@@ -120,8 +127,8 @@ class Claims:
             for round_ in claimed
             if round_.stale_since
         ]
-        with suppress(IntegrityError):  # a pool was deleted meanwhile
-            ProbeGap.objects.bulk_create(gaps)
+        if gaps:
+            _keep(gaps)
         _fill(claimed)
         return claimed
 
@@ -210,23 +217,32 @@ def end(finished: Collection[Round], now: datetime) -> None:
         _not_under_way().filter(pool=pool, next_at__gt=next_at).update(next_at=next_at)
 
 
+def _keep(gaps: Sequence[ProbeGap]) -> None:
+    """Those of pools that are still there."""
+    with suppress(IntegrityError), transaction.atomic():
+        PublishedState.lock()  # or who deletes one of them now could not
+        there = set(Pool.objects.values_list("pk", flat=True))
+        ProbeGap.objects.bulk_create(gap for gap in gaps if gap.pool_id in there)
+
+
 def _enter_new(now: datetime) -> None:
     """Pools and backends that nobody has probed yet are due at once."""
     probed = Pool.objects.exclude(probe_kind=ProbeKind.OFF)
-    ProbeSchedule.objects.bulk_create(
-        [ProbeSchedule(pool=pool, next_at=now) for pool in probed.filter(schedule=None)],
-        ignore_conflicts=True,
-    )
-    new = Backend.objects.filter(health=None, pool__in=probed)
-    ready = new.exclude(state=AdminState.MAINT).order_by()
-    found = list(ready.values_list("pk", "pool"))
-    if not found:
+    pools = probed.filter(schedule=None)
+    backends = Backend.objects.filter(health=None, pool__in=probed).order_by()
+    backends = backends.exclude(state=AdminState.MAINT)
+    if not (pools.exists() or backends.exists()):
         return
-    rows = [BackendHealth(backend_id=pk, next_at=now) for pk, _ in found]
     try:
-        BackendHealth.objects.bulk_create(rows, ignore_conflicts=True)
+        with transaction.atomic():
+            PublishedState.lock()  # or who deletes one of them now could not
+            schedules = [ProbeSchedule(pool=pool, next_at=now) for pool in pools]
+            ProbeSchedule.objects.bulk_create(schedules, ignore_conflicts=True)
+            found = list(backends.values_list("pk", "pool"))
+            rows = [BackendHealth(backend_id=pk, next_at=now) for pk, _ in found]
+            BackendHealth.objects.bulk_create(rows, ignore_conflicts=True)
     except IntegrityError:
-        logger.debug("a backend was deleted before it was ever probed")
+        logger.debug("one was deleted past all locks before it was ever probed")
         return
     waiting = _not_under_way().filter(pool__in={pool for _, pool in found})
     waiting.filter(next_at__gt=now).update(next_at=now)

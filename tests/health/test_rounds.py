@@ -295,6 +295,22 @@ def test_a_round_that_did_not_happen_puts_off_no_backend_that_is_down(answers):
     assert sorted(answers["asked"]) == [8001, 8002]
 
 
+def test_what_is_being_deleted_is_waited_for_and_not_entered(answers, monkeypatch):
+    pool("gone", ports=(8001,))
+    pool(ports=(8002, 8003))
+    lock = PublishedState.lock
+
+    def deleted_by_who_held_it():
+        Pool.objects.filter(name="gone").delete()
+        Backend.objects.filter(port=8002).delete()
+        return lock()
+
+    monkeypatch.setattr(PublishedState, "lock", deleted_by_who_held_it)
+    worker.run_due(NOW)
+    assert answers["asked"] == [8003]
+    assert [row.pool.name for row in ProbeSchedule.objects.all()] == ["web"]
+
+
 def test_the_time_without_probes_is_kept(answers):
     row = pool()
     rounds_of(row, 2)
