@@ -60,6 +60,7 @@ class Prober:
         # Of the loop's thread.
         self._asking: set[asyncio.Task[None]] = set()
         self._waiting: deque[tuple[Job, float, float]] = deque()
+        self._ending = False
         self._lacked_at = float("-inf")
         self._beat_at = 0.0
         self._stalled_at = 0.0
@@ -119,6 +120,7 @@ class Prober:
             self._found.put(None)
 
     async def _drop(self) -> None:
+        self._ending = True
         self._waiting.clear()
         for task in self._asking:
             task.cancel()
@@ -144,6 +146,8 @@ class Prober:
                 self._loop.call_at(due_at, self._launch, job, due_at, until)
 
     def _launch(self, job: Job, due_at: float, until: float) -> None:
+        if self._ending:
+            return
         if len(self._asking) >= self._concurrency:
             self._waiting.append((job, due_at, until))
             self.figures.waiting = len(self._waiting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from datetime import timedelta
@@ -333,6 +334,34 @@ def test_its_end_drops_what_is_under_way_and_keeps_what_was_found(ask, kept):
     one.stop()
     assert cancelled.is_set()
     assert kept.found == [(1, UP)]
+
+
+def test_nothing_more_begins_while_it_ends(ask, kept, caplog):
+    begun, cancelled = [], threading.Event()
+
+    async def answer(port):
+        begun.append(port)
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            cancelled.set()
+            await asyncio.sleep(0.2)  # as one that holds up the end
+            begun.append("end")
+            raise
+        return UP
+
+    ask.answer = answer
+    one = Prober(concurrency=1000)
+    one.start()
+    one.take([claimed(*range(1, 500), spread_s=5.0)], NOW)
+    eventually(lambda: begun)
+    one.stop()
+    assert cancelled.is_set()
+    assert begun[begun.index("end") :] == ["end"] * begun.count("end")
+    assert len(begun) == 2 * begun.count("end")
+    del one
+    gc.collect()
+    assert "was destroyed" not in caplog.text
 
 
 def test_lateness_is_told_of_the_latest_probe(ask, kept, started):
