@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from celery import shared_task, signals
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, ProgrammingError
 
 from pools import ticking
 from pools.control import clock, keep, publish
@@ -63,10 +63,11 @@ def end(**kwargs: Any) -> None:
 
 @contextmanager
 def _survived(outage: Outage) -> Iterator[None]:
-    """The database may be away for long, and the next tick tries again."""
+    """The database may be away for long, or its migrations not be done yet, which PostgreSQL
+    calls a ProgrammingError; the next tick tries again."""
     try:
         yield
-    except (InterfaceError, OperationalError) as error:
+    except (InterfaceError, OperationalError, ProgrammingError) as error:
         outage.begins(error)
     else:
         outage.over()

@@ -92,5 +92,11 @@ def test_a_bad_value_is_one_line_with_its_id(settings, name, value, message):
     assert str(caught.value) == found.msg
 
 
+def test_times_without_a_zone_are_refused(settings):
+    settings.USE_TZ = False
+    (found,) = (error for error in run_checks() if str(error.id).startswith("pools."))
+    assert (found.id, found.msg) == ("pools.E029", "USE_TZ is False: set it to True")
+
+
 def test_the_project_s_settings_hold():
     assert [error for error in run_checks() if str(error.id).startswith("pools.")] == []

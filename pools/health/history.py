@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 
 from pools.control.past import BUCKET
 from pools.health.probes import Result
-from pools.models import Backend, LatencyBucket
+from pools.models import Backend, LatencyBucket, PublishedState
 
 _WRITTEN = 1000  # rows at a time
 
@@ -57,13 +57,15 @@ class Buckets:
         gathered, self._gathered = self._gathered, {}
         if not gathered or self._begins_at is None:
             return
-        pks = list(gathered)
-        for start in range(0, len(pks), _WRITTEN):
-            wanted = pks[start : start + _WRITTEN]
+        every = list(gathered)
+        for start in range(0, len(every), _WRITTEN):
+            wanted = every[start : start + _WRITTEN]
             there = Backend.objects.filter(pk__in=wanted).order_by()
-            rows = [self._row(pk, gathered[pk]) for pk in there.values_list("pk", flat=True)]
             try:
-                LatencyBucket.objects.bulk_create(rows)
+                with transaction.atomic():
+                    PublishedState.lock()  # or who deletes one of them now could not
+                    pks = list(there.values_list("pk", flat=True))
+                    LatencyBucket.objects.bulk_create(self._row(pk, gathered[pk]) for pk in pks)
             except IntegrityError:
                 continue  # one was deleted meanwhile: these minutes are not worth more
 

@@ -8,6 +8,8 @@ Rules:
 - A failure that spans a stall of this process (stopped, starved, asleep) may be ours: the
   backend is asked once more before it counts. What failed for lack of files or memory here
   counts for nothing.
+- Who waits for a turn until its claim runs out is not asked: whoever claims its pool next
+  asks, and what waits does not grow for ever where there is too much to ask.
 - What is under way when a worker ends is dropped; who claims the pool next asks again.
 """
 
@@ -40,6 +42,7 @@ STALL_S = 0.5  # between two beats of the loop
 BATCH = 500  # results in one transaction
 GATHER_S = 0.05  # for more results that can be written with the first one
 STOP_S = 5.0
+LACKED_S = 10.0  # what was lacking so lately is not said to be there again
 
 
 # What a probe found, None: it could not be made; or a round of no probes.
@@ -56,7 +59,9 @@ class Prober:
         self._asker = Asker(self._loop)
         # Of the loop's thread.
         self._asking: set[asyncio.Task[None]] = set()
-        self._waiting: deque[tuple[Job, float]] = deque()
+        self._waiting: deque[tuple[Job, float, float]] = deque()
+        self._ending = False
+        self._lacked_at = float("-inf")
         self._beat_at = 0.0
         self._stalled_at = 0.0
         # Of the recorder's.
@@ -115,6 +120,7 @@ class Prober:
             self._found.put(None)
 
     async def _drop(self) -> None:
+        self._ending = True
         self._waiting.clear()
         for task in self._asking:
             task.cancel()
@@ -133,14 +139,17 @@ class Prober:
             if not round_.jobs:
                 self._found.put(round_)
             begin_at = loop_now + max(0.0, (round_.at - now).total_seconds())
+            until = begin_at + (round_.until - round_.at).total_seconds()
             step_s = round_.spread_s / max(1, len(round_.jobs))
             for index, job in enumerate(round_.jobs):
                 due_at = begin_at + index * step_s
-                self._loop.call_at(due_at, self._launch, job, due_at)
+                self._loop.call_at(due_at, self._launch, job, due_at, until)
 
-    def _launch(self, job: Job, due_at: float) -> None:
+    def _launch(self, job: Job, due_at: float, until: float) -> None:
+        if self._ending:
+            return
         if len(self._asking) >= self._concurrency:
-            self._waiting.append((job, due_at))
+            self._waiting.append((job, due_at, until))
             self.figures.waiting = len(self._waiting)
             return
         self.figures.begun(job.of.late_s + self._loop.time() - due_at)
@@ -161,18 +170,27 @@ class Prober:
         except Exception:
             logger.exception("%s could not be probed", job.key)
         if result is not None and result.ours:
-            self._lack.begins(OSError(f"{job.key}: {result.reason}"))
+            self._lacks(job, result.reason)
             result = None
-        elif result is not None:
+        elif result is not None and self._loop.time() - self._lacked_at >= LACKED_S:
             self._lack.over()
         self._found.put((job, result))
 
     def _asked(self, task: asyncio.Task[None]) -> None:
         self._asking.discard(task)
-        if self._waiting:
-            self._launch(*self._waiting.popleft())
-            self.figures.waiting = len(self._waiting)
+        while self._waiting and len(self._asking) < self._concurrency:
+            job, due_at, until = self._waiting.popleft()
+            if self._loop.time() < until:
+                self._launch(job, due_at, until)
+            else:
+                self._lacks(job, "its turn did not come in time (POOLS_PROBE_CONCURRENCY)")
+                self._found.put((job, None))
+        self.figures.waiting = len(self._waiting)
         self.figures.in_flight = len(self._asking)
+
+    def _lacks(self, job: Job, why: str) -> None:
+        self._lacked_at = self._loop.time()
+        self._lack.begins(OSError(f"{job.key}: {why}"))
 
     # --- the recorder's thread ---------------------------------------------------------
 
@@ -191,9 +209,11 @@ class Prober:
                         self._buckets.write()
                 except Error as error:
                     # Dropped: their pools' claims run out, and they are probed again.
+                    _lost(found)
                     self._outage.begins(error)
                     connections.close_all()
                 except Exception:
+                    _lost(found)
                     logger.exception("what probes found could not be kept")
                 else:
                     self._outage.over()
@@ -229,3 +249,9 @@ class Prober:
             except queue.Empty:
                 return found, finished, False
         return found, finished, True
+
+
+def _lost(found: Iterable[tuple[Job, Result]]) -> None:
+    """What is left of their rounds is kept, but makes no news of the verdicts."""
+    for job, _ in found:
+        job.of.unmade = True

@@ -117,7 +117,7 @@ class Asker:
             reason = _warned(reason, course.certificate_until, spec.certificate_days)
         return Result(
             ok=ok,
-            reason=reason,
+            reason=words.printable(reason),
             latency_ms=latency_ms,
             code=course.code,
             timed_out=timed_out,

@@ -2,8 +2,8 @@
 
 Rules:
 - A result is written only onto the health that it was judged by: a backend that is gone,
-  moved or in maintenance by then, or that another process judged meanwhile, keeps what it
-  has. Steady health is not written at all.
+  moved or in maintenance by then, whose pool asks otherwise, or that another process judged
+  meanwhile, keeps what it has. Steady health is not written at all.
 - Verdicts that flip, their events and the new health version are one transaction.
 - What is not probed any more is unknown, so that the first probe after it decides.
 """
@@ -26,7 +26,7 @@ from pools.control.rows import update_many
 from pools.core import probing
 from pools.core.document import AdminState
 from pools.core.probing import ProbeState, Verdict
-from pools.health import rounds
+from pools.health import rounds, specs
 from pools.health.probes import Result
 from pools.health.rounds import Job
 from pools.models import BackendHealth, HealthEvent, PublishedState
@@ -36,7 +36,7 @@ logger = logging.getLogger("pools.health")
 # What tells whether a backend is still what was probed.
 _CONFIGURED = (
     *("backend__host", "backend__port", "backend__scheme", "backend__state"),
-    *("backend__pool", "backend__pool__probe_kind"),
+    *("backend__pool", *(f"backend__pool__{name}" for name in specs.ASKED)),
 )
 _WRITTEN = (
     *("verdict", "since", "successes", "failures", "reason", "code", "latency_ms"),
@@ -131,8 +131,8 @@ def _judged(job: Job, result: Result, now: datetime) -> _Change | None:
 
 def _still_probed(job: Job, row: BackendHealth) -> bool:
     backend = row.backend
-    asked = job.spec.host, job.spec.port, job.spec.scheme, job.of.pool.probe.kind
-    found = backend.host, backend.port, backend.scheme, backend.pool.probe_kind
+    asked = job.spec.host, job.spec.port, job.spec.scheme, job.of.asked
+    found = backend.host, backend.port, backend.scheme, specs.asked(backend.pool)
     return found == asked and not _in_maintenance(row)
 
 

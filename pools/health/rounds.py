@@ -1,12 +1,13 @@
 """Rounds of probes: which pools are due, and who probes them.
 
 Rules:
-- A pool is probed by whoever claims it, under a lock, so that two schedulers or two workers
-  never probe it twice. A claim holds until its round has ended, or can't be under way any
-  more: whoever had it died.
-- A regular round has all backends of a pool, each interval; a fast one has those between
-  up and down, and new ones. Backends that are down may be left out of regular rounds
-  (`down_interval_s`). None in maintenance is probed.
+- A round is probed by whoever claims it, under a lock, so that two schedulers or two workers
+  never probe a backend twice.
+- A regular round has all backends of a pool, each interval. The next one waits until it has
+  ended, or can't be under way any more: whoever had it died (`busy_until`). Backends that
+  are down may be left out (`down_interval_s`). None in maintenance is probed.
+- Who is between up and down, or new, is due by itself (`BackendHealth.next_at`), and in no
+  round before that; a fast round has those that are due. What is being probed is not due.
 - Pools that were made at one moment are not probed at one moment: after the first round
   the next one comes after a random share of the interval.
 - Verdicts that went stale count for nothing, and the first probe decides anew; the time
@@ -23,10 +24,11 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import IntegrityError, connections, transaction
 from django.db.models import F, Min, QuerySet
+from django.db.models.functions import Coalesce
 
 from pools.control import verdicts
 from pools.control.clock import Jumps
@@ -35,7 +37,14 @@ from pools.core import document, probing
 from pools.core.document import AdminState, ProbeKind
 from pools.core.probing import ProbeState, Verdict
 from pools.health import specs
-from pools.models import Backend, BackendHealth, Pool, ProbeGap, ProbeSchedule
+from pools.models import (
+    Backend,
+    BackendHealth,
+    Pool,
+    ProbeGap,
+    ProbeSchedule,
+    PublishedState,
+)
 
 logger = logging.getLogger("pools.health")
 
@@ -49,6 +58,8 @@ AHEAD = timedelta(seconds=probing.TICK_S)
 TOLERANCE = timedelta(seconds=0.5)
 # A claim outlasts the longest round by this, for writing what was found.
 LEASE_SLACK_S = 2.0
+# Intervals to the next round, after one that was late (see _following).
+LONGEST = 1.5
 
 
 @dataclass(slots=True, eq=False)
@@ -68,21 +79,24 @@ class Job:
 
 @dataclass(slots=True, eq=False)
 class Round:
-    """A claimed round. `late_s`: how long ago it was due; `lease_until`: when it can't be
-    under way any more; `left`: jobs under way.
+    """A claimed round. `late_s`: how long ago it was due. `left`: jobs under way.
 
+    `asked`: of its pool, as `specs.asked` has it. `until`: when its claim runs out.
+    `began_before`: when the last whole one before it was claimed.
     `stale_since`: its verdicts count for nothing since then; `new`: it has none to go by.
     `unmade`: a probe could not be made, so that not all of its verdicts are news.
     """
 
     pool: document.Pool
     pool_pk: int
+    asked: Any
     at: datetime
+    until: datetime
     claimed_at: datetime
     regular: bool
     spread_s: float
     late_s: float
-    lease_until: datetime
+    began_before: datetime | None
     stale_since: datetime | None
     new: bool
     jobs: list[Job] = field(default_factory=list)
@@ -119,9 +133,8 @@ class Claims:
             for round_ in claimed
             if round_.stale_since and round_.stale_since < now
         ]
-        with suppress(IntegrityError):  # a pool was deleted meanwhile
-            ProbeGap.objects.bulk_create(gaps)
-        _fill(claimed)
+        if gaps:
+            _keep(gaps)
         return claimed
 
     def _due(self, now: datetime, ahead: timedelta) -> list[int]:
@@ -145,38 +158,48 @@ class Claims:
                 rows.append(row)
                 if round_ := self._begin(row, now):
                     claimed.append(round_)
-            update_many(rows, ("next_at", "regular_at", "claimed_at"))
+            update_many(rows, ("next_at", "regular_at", "busy_until", "claimed_at"))
+            _fill(claimed)  # under the lock: whom it takes nobody else does
         return claimed
 
     def _begin(self, row: ProbeSchedule, now: datetime) -> Round | None:
         """Write down in the row that its pool's round begins; None: it cannot be probed."""
         interval = timedelta(seconds=row.pool.probe_interval_s)
-        row.claimed_at = now
         pool = self._specs.pool(row.pool)
         if pool is None:
             row.next_at = row.regular_at = now + interval
             return None
+        row.claimed_at = now
         at = row.next_at if now < row.next_at <= now + AHEAD else now
         due_at, first = row.regular_at or at, row.regular_at is None
-        regular = not at < due_at - TOLERANCE <= at + interval
+        lease = timedelta(seconds=2 * pool.probe.timeout_s + LEASE_SLACK_S)
+        due = not at < due_at - TOLERANCE <= at + LONGEST * interval
+        regular = due and not _is_busy(row.busy_until, at, lease + interval)
+        spread_s = 0.0 if first or not regular else probing.spread_s(pool.probe)
+        until = at + lease + timedelta(seconds=spread_s)
         if first:
             row.regular_at = at + random.uniform(0.2, 1) * interval
         elif regular:
             row.regular_at = _following(due_at, at, interval)
         assert row.regular_at
-        spread_s = 0.0 if first or not regular else probing.spread_s(pool.probe)
-        lease = timedelta(seconds=spread_s + 2 * pool.probe.timeout_s + LEASE_SLACK_S)
-        row.next_at = max(row.regular_at, at + lease) if regular else at + lease
+        if regular:
+            row.busy_until = until
+        # Who is probed fast is due again when whoever claimed it died.
+        row.next_at = row.busy_until or row.regular_at
+        if not regular:
+            row.next_at = min(row.next_at, until)
         late = at - due_at if regular else timedelta()
         return Round(
             pool=pool,
             pool_pk=row.pool_id,
+            asked=specs.asked(row.pool),
             at=at,
+            until=until,
             claimed_at=now,
             regular=regular,
             spread_s=spread_s,
             late_s=max(0.0, late.total_seconds()),
-            lease_until=at + lease,
+            began_before=row.began_at,
             stale_since=self._stale_since(row, now),
             new=row.done_at is None,
         )
@@ -192,25 +215,23 @@ class Claims:
 
 def end(finished: Collection[Round], now: datetime) -> None:
     """Write down that rounds have ended, and when their pools are due again."""
-    for claimed_at, ended in _grouped((one.claimed_at, one) for one in finished).items():
+    regular = [one for one in finished if one.regular]
+    for claimed_at, ended in _grouped((one.claimed_at, one) for one in regular).items():
+        own = ProbeSchedule.objects.filter(pool__in={one.pool_pk for one in ended})
+        # Whoever claimed the next one, as this one took too long, has it.
+        own.filter(busy_until__in={one.until for one in ended}).update(busy_until=None)
         whole = [one.pool_pk for one in ended if one.whole]
-        if whole:
-            done = ProbeSchedule.objects.filter(pool__in=whole)
-            done.update(done_at=now, began_at=claimed_at)
-        # Where somebody claimed the pool since, the claim is theirs.
-        ours = {one.pool_pk for one in ended}
-        schedules = ProbeSchedule.objects.filter(pool__in=ours, claimed_at=claimed_at)
-        schedules.update(next_at=F("regular_at"))
-    waiting = BackendHealth.objects.filter(
-        backend__pool__in={one.pool_pk for one in finished}, next_at__isnull=False
-    ).exclude(backend__state=AdminState.MAINT)
-    soonest = waiting.order_by().values_list("backend__pool").annotate(Min("next_at"))
-    hasten(soonest)
+        own.filter(pool__in=whole).update(done_at=now, began_at=claimed_at)
+    pools = {one.pool_pk for one in finished}
+    schedules = ProbeSchedule.objects.filter(pool__in=pools)
+    schedules.update(next_at=Coalesce("busy_until", "regular_at"))
+    waiting = BackendHealth.objects.filter(backend__pool__in=pools, next_at__isnull=False)
+    waiting = waiting.exclude(backend__state=AdminState.MAINT).order_by()
+    hasten(waiting.values_list("backend__pool").annotate(Min("next_at")))
 
 
 def hasten(due: Iterable[tuple[int, datetime]]) -> None:
-    """Have pools probed no later than then, whatever else is under way: who is due by then
-    is not being probed now."""
+    """Have pools looked at no later than then, whatever else is under way."""
     for at, pools in _grouped((at, pool) for pool, at in due).items():
         ProbeSchedule.objects.filter(pool__in=pools, next_at__gt=at).update(next_at=at)
 
@@ -222,27 +243,40 @@ def _grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
     return found
 
 
+def _keep(gaps: Sequence[ProbeGap]) -> None:
+    """Those of pools that are still there."""
+    with suppress(IntegrityError), transaction.atomic():
+        PublishedState.lock()  # or who deletes one of them now could not
+        there = set(Pool.objects.values_list("pk", flat=True))
+        ProbeGap.objects.bulk_create(gap for gap in gaps if gap.pool_id in there)
+
+
 def _enter_new(now: datetime) -> None:
     """Pools and backends that nobody has probed yet are due at once."""
     probed = Pool.objects.exclude(probe_kind=ProbeKind.OFF)
-    ProbeSchedule.objects.bulk_create(
-        [ProbeSchedule(pool=pool, next_at=now) for pool in probed.filter(schedule=None)],
-        ignore_conflicts=True,
-    )
-    new = Backend.objects.filter(health=None, pool__in=probed)
-    ready = new.exclude(state=AdminState.MAINT).order_by()
-    found = list(ready.values_list("pk", "pool"))
-    if not found:
+    pools = probed.filter(schedule=None)
+    backends = Backend.objects.filter(health=None, pool__in=probed).order_by()
+    backends = backends.exclude(state=AdminState.MAINT)
+    if not (pools.exists() or backends.exists()):
         return
-    rows = [BackendHealth(backend_id=pk, next_at=now) for pk, _ in found]
     try:
-        BackendHealth.objects.bulk_create(rows, ignore_conflicts=True)
+        with transaction.atomic():
+            PublishedState.lock()  # or who deletes one of them now could not
+            schedules = [ProbeSchedule(pool=pool, next_at=now) for pool in pools]
+            ProbeSchedule.objects.bulk_create(schedules, ignore_conflicts=True)
+            found = list(backends.values_list("pk", "pool"))
+            rows = [BackendHealth(backend_id=pk, next_at=now) for pk, _ in found]
+            BackendHealth.objects.bulk_create(rows, ignore_conflicts=True)
     except IntegrityError:
-        logger.debug("a backend was deleted before it was ever probed")
+        logger.debug("one was deleted past all locks before it was ever probed")
         return
-    waiting = ProbeSchedule.objects.filter(pool__in={pool for _, pool in found})
-    # One whose round is under way has them when that has ended.
-    waiting.filter(next_at=F("regular_at"), next_at__gt=now).update(next_at=now)
+    hasten({(pool, now) for _, pool in found})
+
+
+def _is_busy(until: datetime | None, at: datetime, longest: timedelta) -> bool:
+    """Whether a regular round may be under way; not with an end beyond any round's, of before
+    the clock was set back."""
+    return until is not None and at < until <= at + longest
 
 
 def _following(due_at: datetime, at: datetime, interval: timedelta) -> datetime:
@@ -259,7 +293,7 @@ def _is_due(
 ) -> bool:
     """Its time has come, or lies further ahead than any claim puts it: the interval was made
     shorter, or the clock was set back."""
-    longest = timedelta(seconds=interval_s + 2 * timeout_s + LEASE_SLACK_S)
+    longest = timedelta(seconds=LONGEST * interval_s + 2 * timeout_s + LEASE_SLACK_S)
     return not now + max(ahead, TOLERANCE) < next_at <= now + AHEAD + longest
 
 
@@ -312,7 +346,7 @@ def _fill(claimed: Collection[Round]) -> None:
 def _lease(claimed: Collection[Round]) -> None:
     """Who is between is not due again while it is probed; it is when that came to nothing."""
     between = (
-        (round_.lease_until, job.pk)
+        (round_.until, job.pk)
         for round_ in claimed
         for job in round_.jobs
         if job.next_at is not None
@@ -328,17 +362,18 @@ def _in_round(
     since: datetime | None,
     next_at: datetime | None,
 ) -> bool:
+    if next_at is not None:
+        # No claim puts it further ahead: the clock was set back.
+        longest = of.pool.probe.interval_s + 2 * of.pool.probe.timeout_s + LEASE_SLACK_S
+        return not of.at + TOLERANCE < next_at <= of.at + 2 * timedelta(seconds=longest)
     if not of.regular:
-        return next_at is not None and next_at <= of.at + TOLERANCE
+        return False
     slow_s = of.pool.probe.down_interval_s
-    if (
-        verdict is not Verdict.DOWN
-        or successes
-        or since is None
-        or of.stale_since
-        or not slow_s
-    ):
+    slow = slow_s and verdict is Verdict.DOWN and not successes and not of.stale_since
+    if not slow or since is None or of.began_before is None:
         return True
-    # Each time that another down interval since its fall has passed.
-    ran_s = (of.at - since).total_seconds()
-    return ran_s < 0 or ran_s // slow_s != (ran_s - of.pool.probe.interval_s) // slow_s
+    # Each time that another down interval since its fall has passed, since the last round.
+    length = timedelta(seconds=slow_s)
+    if of.claimed_at < since:
+        return True
+    return (of.claimed_at - since) // length != (of.began_before - since) // length

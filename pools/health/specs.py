@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, cast
 
 from pools.core import codec, document
@@ -11,6 +12,15 @@ from pools.core.errors import DocumentError
 from pools.models import Pool
 
 logger = logging.getLogger("pools.health")
+
+
+# What of a pool says how its backends are asked and judged.
+ASKED = tuple(
+    field.name
+    for field in Pool._meta.concrete_fields
+    if field.name.startswith(("probe_", "tls_"))
+)
+asked = attrgetter("pk", *ASKED)
 
 
 class Specs:
@@ -31,10 +41,6 @@ class Specs:
             logger.error("%s is not probed: %s", row.name, error)
         self._known[row.pk] = plain, part
         return part
-
-    def forget_all_but(self, pools: set[int]) -> None:
-        for gone in self._known.keys() - pools:
-            del self._known[gone]
 
 
 @lru_cache(maxsize=65_536)

@@ -78,6 +78,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='probeschedule',
+            name='busy_until',
+            field=models.DateTimeField(blank=True, null=True, verbose_name='busy until'),
+        ),
+        migrations.AddField(
+            model_name='probeschedule',
             name='regular_at',
             field=models.DateTimeField(blank=True, null=True, verbose_name='regular at'),
         ),

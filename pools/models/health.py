@@ -115,16 +115,18 @@ class ProbeGap(models.Model):
 class ProbeSchedule(models.Model):
     """When a pool is probed; written when a round begins and when it ends.
 
-    A round is claimed under a lock, so that two schedulers never probe a pool twice.
-    `next_at` is when it may be claimed again: until it ended that is past its longest
-    duration, as who claimed it may have died. `regular_at` is the next round of all its
-    backends; those between up and down may be due before. `began_at` and `done_at` are of
-    the last regular round that ended: verdicts of a pool whose rounds stopped are stale.
+    `next_at` is when something of it is due; who claims that does so under a lock, so that
+    nothing is probed twice. `regular_at` is the next round of all its backends; those
+    between up and down are due by themselves. `busy_until` is of a regular round that is
+    under way: past its longest duration, as who claimed it may have died. `began_at` and
+    `done_at` are of the last one that ended: verdicts of a pool whose rounds stopped are
+    stale.
     """
 
     pool = models.OneToOneField(Pool, on_delete=models.CASCADE, related_name="schedule")
     next_at = models.DateTimeField("next at", db_index=True)
     regular_at = models.DateTimeField("regular at", null=True, blank=True)
+    busy_until = models.DateTimeField("busy until", null=True, blank=True)
     claimed_at = models.DateTimeField("claimed at", null=True, blank=True)
     began_at = models.DateTimeField("began at", null=True, blank=True)
     done_at = models.DateTimeField("done at", null=True, blank=True)

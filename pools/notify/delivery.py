@@ -6,6 +6,7 @@ Rules:
   again: it arrives at least once, with the same id.
 - Nothing of the database is held while it is sent, which happens in threads of its own: a
   channel that hangs holds up none of the others.
+- A database that is away when a result is to be written is waited for, for some seconds.
 - What failed is tried again later and later, for a day. A channel that works again gets
   the rest at once.
 """
@@ -15,9 +16,11 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import InterfaceError, OperationalError, close_old_connections
 from django.db.models import F, Q, QuerySet
 
 from pools.models import Channel, Delivery
@@ -27,6 +30,7 @@ from pools.notify.senders import SendError
 
 SEND_S = 20.0  # after which a message counts as not sent, whatever goes on
 LEASE = timedelta(seconds=60)
+KEEP_S, KEEP_EACH_S = 20.0, 0.5  # how long, and how often, a result is tried to be written
 FIRST_RETRY_S, RETRY_FACTOR, LAST_RETRY_S = 10.0, 3.0, 3600.0
 GIVEN_UP_AFTER = timedelta(days=1)
 SIDE_BY_SIDE = 16  # channels that are sent to at a time
@@ -76,7 +80,7 @@ def deliver(now: datetime) -> int:
             if running.get(delivery.channel_id, (None, 0))[0] is not delivery:
                 continue  # it was given up
             del running[delivery.channel_id]
-            _record(delivery, result, clock())
+            _keep(delivery, result, clock)
             if result.ok:
                 sent += 1
             else:
@@ -182,6 +186,22 @@ def _start(
         results.put((delivery, result))
 
     threading.Thread(target=run, name=f"notify {channel.pk}", daemon=True).start()
+
+
+def _keep(delivery: Delivery, result: Result, clock: Callable[[], datetime]) -> None:
+    """Record it, and try again while the claims of this round hold: what was sent and not
+    written down is sent twice."""
+    until = time.monotonic() + KEEP_S
+    while True:
+        try:
+            _record(delivery, result, clock())
+        except (InterfaceError, OperationalError):
+            if time.monotonic() >= until:
+                raise
+            close_old_connections()
+            time.sleep(KEEP_EACH_S)
+        else:
+            return
 
 
 def _record(delivery: Delivery, result: Result, now: datetime) -> None:

@@ -215,6 +215,15 @@ def test_a_json_value_that_is_another_is_told(ask, backend, path, value, reason)
     assert (result.ok, result.reason) == (False, f"status 200, but {reason}")
 
 
+def test_what_a_backend_says_is_told_without_what_no_database_takes(ask, backend):
+    there = backend(answer(200, b'{"a": "\\ud800\\u009b2J\\u202e na\xc3\xafve"}'))
+    steps = []
+    result = ask(there.port, json_path="a", json_value="ok", steps=steps)
+    said = r'a is "\ud800\x9b2J\u202e naïve", expected ok'
+    assert result.reason == f"status 200, but {said}"
+    assert all(step.detail.isprintable() for step in steps)
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"status": "ok"', b"[" * 60_000, b"\xff"])
 def test_a_body_that_is_not_json(ask, backend, body):
     result = ask(backend(answer(200, body)).port, json_path="status", json_value="ok")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 from django.db import OperationalError
@@ -73,17 +75,19 @@ def started():
         one.stop()
 
 
-def claimed(*ports, spread_s=0.0):
+def claimed(*ports, spread_s=0.0, holds_s=3600.0):
     pool = Pool(name="web", probe=Probe())
     of = Round(
         pool=pool,
         pool_pk=1,
+        asked=(),
         at=NOW,
+        until=NOW + timedelta(seconds=holds_s),
         claimed_at=NOW,
         regular=True,
         spread_s=spread_s,
         late_s=0.0,
-        lease_until=NOW,
+        began_before=None,
         stale_since=None,
         new=False,
     )
@@ -132,6 +136,29 @@ def test_no_more_than_so_many_at_a_time(ask, kept, started):
     assert most == 3
     assert len(kept.found) == 30
     assert one.figures.plain()["waiting"] == 0
+
+
+def test_who_waits_until_its_claim_runs_out_is_not_asked(ask, kept, started, caplog):
+    held = threading.Event()
+    asked = []
+
+    async def answer(port):
+        asked.append(port)
+        while not held.is_set():
+            await asyncio.sleep(0.01)
+        return UP
+
+    ask.answer = answer
+    one = started(concurrency=1)
+    one.take([claimed(1)], NOW)
+    eventually(lambda: asked)
+    one.take([claimed(2, 3, holds_s=0.0), claimed(4)], NOW)
+    eventually(lambda: one.figures.plain()["waiting"] == 3)
+    held.set()
+    one.wait()
+    assert asked == [1, 4]
+    assert sorted(one.whole for one in kept.ended) == [False, True, True]
+    assert "web/a:2: its turn did not come in time" in caplog.text
 
 
 def test_hanging_backends_hold_up_no_other(ask, kept, started):
@@ -214,7 +241,9 @@ def test_a_probe_that_cannot_be_made_judges_nobody(ask, kept, started, caplog):
     assert "web/a:1 could not be probed" in caplog.text
 
 
-def test_what_this_process_lacks_judges_nobody_and_is_said_once(ask, kept, started, caplog):
+def test_what_this_process_lacks_judges_nobody_and_is_said_once(
+    ask, kept, started, caplog, monkeypatch
+):
     caplog.set_level("INFO", "pools.health")
     lacking = Result(ok=False, reason="too many open files", latency_ms=1.0, ours=True)
 
@@ -237,6 +266,9 @@ def test_what_this_process_lacks_judges_nobody_and_is_said_once(ask, kept, start
     one.take([claimed(1)], NOW)
     one.wait()
     assert kept.ended[-1].whole
+    monkeypatch.setattr(prober, "LACKED_S", 0.0)
+    one.take([claimed(1)], NOW)
+    one.wait()
     assert caplog.messages == [
         "backends cannot be probed for what this process lacks: web/a:1: too many open files",
         "backends can be probed again",
@@ -261,6 +293,26 @@ def test_a_database_that_is_away_is_said_once_and_probing_goes_on(ask, kept, sta
     ]
 
 
+def test_a_round_of_which_results_were_lost_makes_no_news(ask, kept, started):
+    held = threading.Event()
+
+    async def answer(port):
+        while port == 2 and not held.is_set():
+            await asyncio.sleep(0.01)
+        return UP
+
+    ask.answer = answer
+    kept.error = OperationalError("disk full")
+    one = started()
+    one.take([claimed(1, 2)], NOW)
+    eventually(lambda: one._outage._lasts)
+    kept.error = None
+    held.set()
+    one.wait()
+    assert kept.found == [(2, UP)]
+    assert [one.whole for one in kept.ended] == [False]
+
+
 def test_its_end_drops_what_is_under_way_and_keeps_what_was_found(ask, kept):
     cancelled = threading.Event()
 
@@ -282,6 +334,34 @@ def test_its_end_drops_what_is_under_way_and_keeps_what_was_found(ask, kept):
     one.stop()
     assert cancelled.is_set()
     assert kept.found == [(1, UP)]
+
+
+def test_nothing_more_begins_while_it_ends(ask, kept, caplog):
+    begun, cancelled = [], threading.Event()
+
+    async def answer(port):
+        begun.append(port)
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            cancelled.set()
+            await asyncio.sleep(0.2)  # as one that holds up the end
+            begun.append("end")
+            raise
+        return UP
+
+    ask.answer = answer
+    one = Prober(concurrency=1000)
+    one.start()
+    one.take([claimed(*range(1, 500), spread_s=5.0)], NOW)
+    eventually(lambda: begun)
+    one.stop()
+    assert cancelled.is_set()
+    assert begun[begun.index("end") :] == ["end"] * begun.count("end")
+    assert len(begun) == 2 * begun.count("end")
+    del one
+    gc.collect()
+    assert "was destroyed" not in caplog.text
 
 
 def test_lateness_is_told_of_the_latest_probe(ask, kept, started):

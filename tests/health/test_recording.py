@@ -29,10 +29,9 @@ UP = Result(ok=True, reason="status 200", code=200, latency_ms=1.0)
 DOWN = Result(ok=False, reason="connection refused", latency_ms=1.0)
 
 
-@pytest.fixture
-def jobs():
-    """Of 50 backends, all up."""
-    pool = Pool.objects.create(name="web", probe_fall=1, probe_rise=1)
+def fifty(**settings):
+    """The jobs of a pool of 50 backends, all up."""
+    pool = Pool.objects.create(name="web", **settings)
     Backend.objects.bulk_create(
         Backend(pool=pool, host="a", port=port) for port in range(1, 51)
     )
@@ -45,6 +44,12 @@ def jobs():
     ProbeSchedule.objects.create(pool=pool, next_at=NOW, regular_at=NOW, done_at=NOW)
     (round_,) = Claims().claim(NOW)
     return round_.jobs
+
+
+@pytest.fixture
+def jobs():
+    """Where one probe turns a verdict."""
+    return fifty(probe_fall=1, probe_rise=1)
 
 
 def version():
@@ -103,30 +108,27 @@ def test_maintenance_makes_it_unknown_once(jobs):
     assert version() == 1
 
 
-def test_who_is_between_is_due_again_before_the_round_has_ended(jobs):
+def test_who_is_between_is_due_again_before_the_round_has_ended():
     """As long as others hang, it would wait for them; and theirs ends as if nothing was."""
-    pool = Pool.objects.get()
-    Pool.objects.update(probe_fall=3)
-    round_ = jobs[0].of
-    round_.pool = pool.refresh_from_db() or pool.part()
+    jobs = fifty()
     recording.record([(jobs[0], DOWN)], NOW)
     schedule = ProbeSchedule.objects.get()
     assert schedule.next_at == NOW + timedelta(seconds=1)
     later = NOW + timedelta(seconds=1)
     (fast,) = Claims().claim(later)
+    assert not fast.regular
     assert [job.pk for job in fast.jobs] == [jobs[0].pk]
-    leased = ProbeSchedule.objects.get().next_at
-    rounds.end([round_], later)
+    rounds.end([fast], later)
     schedule.refresh_from_db()
-    assert (schedule.done_at, schedule.began_at) == (later, NOW)
-    assert schedule.claimed_at == later
-    assert schedule.next_at <= leased
+    assert schedule.done_at == NOW
+    rounds.end([jobs[0].of], later)
+    schedule.refresh_from_db()
+    assert (schedule.done_at, schedule.began_at, schedule.busy_until) == (later, NOW, None)
+    assert schedule.next_at == schedule.regular_at
 
 
-def test_who_is_probed_is_not_due_when_another_one_is(jobs):
-    Pool.objects.update(probe_fall=3)
-    first, second = jobs[:2]
-    first.of.pool = Pool.objects.get().part()
+def test_who_is_probed_is_not_due_when_another_one_is():
+    first, second, *_ = fifty()
     recording.record([(first, DOWN)], NOW)
     (fast,) = Claims().claim(NOW + timedelta(seconds=1))
     recording.record([(second, DOWN)], NOW + timedelta(seconds=1))
@@ -137,11 +139,35 @@ def test_who_is_probed_is_not_due_when_another_one_is(jobs):
     )
 
 
-def test_who_was_probed_by_a_process_that_died_is_due_again(jobs):
-    Pool.objects.update(probe_fall=3, probe_interval_s=3600.0)
-    jobs[0].of.pool = Pool.objects.get().part()
-    recording.record([(jobs[0], DOWN)], NOW)
-    ProbeSchedule.objects.update(regular_at=NOW + timedelta(hours=1))
+def test_a_regular_round_waits_for_the_one_before_it_and_takes_nobody_who_is_probed():
+    first, second, *rest = fifty(probe_timeout_s=5.0)
+    recording.record([(first, DOWN)], NOW)
     (fast,) = Claims().claim(NOW + timedelta(seconds=1))
-    (again,) = Claims().claim(fast.lease_until)
+    due_at = NOW + timedelta(seconds=5)
+    recording.record([(second, DOWN)], due_at - timedelta(seconds=1))
+    (late,) = Claims().claim(due_at)
+    assert not late.regular
+    assert [job.pk for job in late.jobs] == [second.pk]
+    rounds.end([first.of], due_at)
+    (regular,) = Claims().claim(due_at)
+    assert regular.regular
+    assert [job.pk for job in regular.jobs] == [job.pk for job in rest]
+    assert fast.until > due_at
+
+
+def test_who_was_probed_by_a_process_that_died_is_due_again():
+    jobs = fifty(probe_interval_s=3600.0)
+    recording.record([(jobs[0], DOWN)], NOW)
+    rounds.end([jobs[0].of], NOW)
+    (fast,) = Claims().claim(NOW + timedelta(seconds=1))
+    (again,) = Claims().claim(fast.until)
     assert [job.pk for job in again.jobs] == [jobs[0].pk]
+
+
+def test_a_clock_that_was_set_back_puts_nobody_off():
+    jobs = fifty()
+    recording.record([(jobs[0], DOWN)], NOW)
+    before = NOW - timedelta(hours=1)
+    rounds.end([jobs[0].of], NOW)
+    (regular,) = Claims().claim(before)
+    assert len(regular.jobs) == 50

@@ -151,7 +151,8 @@ def test_many_claiming_at_once_probe_each_pool_once():
     def claim():
         try:
             begin.wait()
-            claimed.extend(one.pool.name for one in rounds.Claims().claim(NOW))
+            for one in rounds.Claims().claim(NOW):
+                claimed.extend(job.key for job in one.jobs)
         finally:
             connection.close()
 
@@ -160,7 +161,7 @@ def test_many_claiming_at_once_probe_each_pool_once():
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(claimed) == sorted(f"p{index}" for index in range(20))
+    assert sorted(claimed) == sorted(f"p{index}/127.0.0.1:8001" for index in range(20))
 
 
 def test_a_round_is_claimed_a_tick_ahead_and_begins_when_it_is_due():
@@ -253,6 +254,65 @@ def test_a_new_backend_is_probed_with_the_next_tick(answers):
     assert ProbeSchedule.objects.get().regular_at == NOW + timedelta(seconds=60)
 
 
+def test_a_new_backend_is_probed_beside_a_round_and_takes_nothing_from_it(answers):
+    row = pool(probe_interval_s=60.0)
+    rounds_of(row, 1)
+    due_at = NOW + timedelta(seconds=60)
+    claims = rounds.Claims()
+    (round_,) = claims.claim(due_at)
+    row.backends.create(host="127.0.0.1", port=8002)
+    (beside,) = claims.claim(due_at + timedelta(seconds=1))
+    assert [job.spec.port for job in beside.jobs] == [8002]
+    rounds.end([beside], due_at + timedelta(seconds=1))
+    ended_at = due_at + timedelta(seconds=2)
+    rounds.end([round_], ended_at)
+    schedule = ProbeSchedule.objects.get()
+    assert (schedule.done_at, schedule.began_at) == (ended_at, due_at)
+
+
+@pytest.mark.parametrize("late_s", [0.0, 29.0, 30.0, 31.0, 59.0, 200.0])
+def test_a_round_of_a_long_interval_that_was_late_is_not_had_twice(late_s):
+    pool(probe_interval_s=60.0)
+    claims = rounds.Claims()
+    (round_,) = claims.claim(NOW)
+    BackendHealth.objects.update(verdict="up", next_at=None)
+    rounds.end([round_], NOW)
+    now = NOW + timedelta(seconds=60 + late_s)
+    (round_,) = claims.claim(now)
+    assert claims.claim(now + timedelta(seconds=1)) == []
+    rounds.end([round_], now + timedelta(seconds=2))
+    assert claims.claim(now + timedelta(seconds=3)) == []
+    next_at = ProbeSchedule.objects.get().regular_at
+    assert timedelta(seconds=30) <= next_at - now <= timedelta(seconds=90)
+    assert len(claims.claim(next_at)) == 1
+
+
+def test_a_round_that_did_not_happen_puts_off_no_backend_that_is_down(answers):
+    answers[8001] = REFUSED
+    row = pool(ports=(8001, 8002), probe_down_interval_s=20.0)
+    rounds_of(row, 4)  # until 15 s
+    BackendHealth.objects.update(since=NOW)
+    answers["asked"].clear()
+    rounds_of(row, 1, since=NOW + timedelta(seconds=26))
+    assert sorted(answers["asked"]) == [8001, 8002]
+
+
+def test_what_is_being_deleted_is_waited_for_and_not_entered(answers, monkeypatch):
+    pool("gone", ports=(8001,))
+    pool(ports=(8002, 8003))
+    lock = PublishedState.lock
+
+    def deleted_by_who_held_it():
+        Pool.objects.filter(name="gone").delete()
+        Backend.objects.filter(port=8002).delete()
+        return lock()
+
+    monkeypatch.setattr(PublishedState, "lock", deleted_by_who_held_it)
+    worker.run_due(NOW)
+    assert answers["asked"] == [8003]
+    assert [row.pool.name for row in ProbeSchedule.objects.all()] == ["web"]
+
+
 def test_the_time_without_probes_is_kept(answers):
     row = pool()
     rounds_of(row, 2)
@@ -297,7 +357,8 @@ def test_the_end_of_a_round_is_kept(answers):
     row = pool()
     worker.run_due(NOW)
     schedule = ProbeSchedule.objects.get(pool=row)
-    assert schedule.claimed_at == NOW
+    assert schedule.began_at == NOW
+    assert schedule.busy_until is None
     assert schedule.done_at >= NOW
 
 
@@ -376,6 +437,36 @@ def test_a_backend_changed_in_mid_probe_is_not_judged_by_it(answers, change):
     assert BackendHealth.objects.get().verdict == "unknown"
     assert version() == before
     assert not HealthEvent.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "change", [{"probe_path": "/other"}, {"probe_kind": "tcp"}, {"tls_verify": False}]
+)
+def test_what_a_pool_no_longer_asks_judges_nobody(answers, change):
+    row = pool(probe_fall=1)
+    rounds_of(row, 2)
+
+    def changed():
+        Pool.objects.filter(pk=row.pk).update(**change)
+        return REFUSED
+
+    answers[8001] = changed
+    rounds_of(row, 1, since=NOW + timedelta(seconds=10))
+    assert health().verdict == "up"
+
+
+def test_a_backend_that_moved_in_its_first_probe_is_not_judged_by_it(answers):
+    row = pool()
+    other = pool("other", ports=(), probe_kind="off")
+    Pool.objects.filter(pk=other.pk).update(probe_kind="http")
+
+    def moved():
+        Backend.objects.filter(port=8001).update(pool=other)
+        return REFUSED
+
+    answers[8001] = moved
+    rounds_of(row, 1)
+    assert health().verdict == "unknown"
 
 
 def test_a_pool_deleted_in_mid_probe_does_no_harm(answers):

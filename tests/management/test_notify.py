@@ -53,6 +53,11 @@ def test_a_channel_that_is_not_there_is_one_line():
     assert error.value.returncode == 2
 
 
+def test_a_name_that_is_no_text_is_one_line():
+    with pytest.raises(CommandError, match=r"no channel 'op\\udcff'"):
+        run("test", "op\udcff")
+
+
 def test_what_is_wrong_and_what_was_not_sent_is_listed():
     assert run("list") == (0, "No alert is open.\n")
     Alert.objects.create(

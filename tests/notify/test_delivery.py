@@ -6,7 +6,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from pools.models import Channel, Delivery
 from pools.notify import delivery, senders
@@ -161,6 +161,38 @@ def test_an_answer_that_drips_for_ever_ends_as_a_failure(receiver, monkeypatch):
     assert delivery.deliver(NOW) == 0
     one.refresh_from_db()
     assert (one.state, one.result) == ("pending", "no end of it after 0.3 s")
+
+
+def test_a_database_that_is_away_for_a_moment_has_nothing_sent_twice(receiver, monkeypatch):
+    there = receiver()
+    for name in ("ops", "other"):
+        message(slack(name, there.url))
+    record, away = delivery._record, [1, 2]
+
+    def recorded(*args):
+        if away:
+            away.pop()
+            raise OperationalError("database is locked")
+        record(*args)
+
+    monkeypatch.setattr(delivery, "KEEP_EACH_S", 0.01)
+    monkeypatch.setattr(delivery, "_record", recorded)
+    assert delivery.deliver(NOW) == 2
+    assert {one.state for one in Delivery.objects.all()} == {"sent"}
+    delivery.deliver(at(120))
+    assert len(there.got) == 2
+
+
+def test_a_database_that_stays_away_ends_the_round(receiver, monkeypatch):
+    message(slack("ops", receiver().url))
+
+    def away(*args):
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(delivery, "KEEP_S", 0.0)
+    monkeypatch.setattr(delivery, "_record", away)
+    with pytest.raises(OperationalError):
+        delivery.deliver(NOW)
 
 
 def test_a_claim_of_a_process_that_died_runs_out(receiver):

@@ -132,5 +132,6 @@ def test_a_clock_that_is_set_by_an_hour_flips_nothing_and_stops_nothing(
         site.backends[0].mood = "up"
         worker.says("the clock jumped", within_s=PATIENCE_S)
         site.probed(2)
+        eventually(lambda: not site.book.failures(), within_s=PATIENCE_S)
         assert site.book.events() == before
         assert site.book.gaps() == gaps

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from pools.health.asking import words
 from pools.health.asking.link import Link
 
 
@@ -76,7 +77,7 @@ class Course:
                     name=self.phase.value[0],
                     took_ms=(now - self._since) * 1000,
                     at_ms=(now - self._begun) * 1000,
-                    detail=detail,
+                    detail=words.printable(detail),
                 )
             )
         self._open = False

@@ -43,6 +43,16 @@ def of(error: Exception) -> str:
     return str(error) or repr(error)
 
 
+def printable(text: str) -> str:
+    """The text with escapes for what no terminal or database should be given: a backend may
+    say anything."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
 def is_ours(error: Exception) -> bool:
     """Whether it says nothing of the backend: this process lacks files or memory."""
     return isinstance(error, OSError) and error.errno in net.OURS
