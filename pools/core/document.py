@@ -18,7 +18,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict
 
-from pools.core import fields
+from pools.core import fields, probe_fields
 
 Flag = Annotated[bool, Strict()]
 Port = Annotated[
@@ -235,16 +235,16 @@ class Probe(Part):
     host: Annotated[str, AfterValidator(fields.host_header_or_empty)] = ""
     port: Annotated[int, Strict(), AfterValidator(fields.port_or_zero)] = 0
     statuses: Annotated[
-        str, BeforeValidator(fields.text_of_int), AfterValidator(fields.statuses)
+        str, BeforeValidator(probe_fields.text_of_int), AfterValidator(probe_fields.statuses)
     ] = "200-399"
     headers: HeaderSet = ()
-    text: Annotated[str, AfterValidator(fields.probe_text)] = ""
-    json_path: Annotated[str, AfterValidator(fields.json_path)] = ""
-    json_value: Annotated[str, AfterValidator(fields.probe_text)] = ""
-    body_bytes: Annotated[int, Strict(), AfterValidator(fields.probe_bytes)] = 65_536
+    text: Annotated[str, AfterValidator(probe_fields.probe_text)] = ""
+    json_path: Annotated[str, AfterValidator(probe_fields.json_path)] = ""
+    json_value: Annotated[str, AfterValidator(probe_fields.probe_text)] = ""
+    body_bytes: Annotated[int, Strict(), AfterValidator(probe_fields.probe_bytes)] = 65_536
     follow_redirects: Flag = False
-    send: Annotated[str, AfterValidator(fields.escaped)] = ""
-    expect: Annotated[str, AfterValidator(fields.escaped)] = ""
+    send: Annotated[str, AfterValidator(probe_fields.escaped)] = ""
+    expect: Annotated[str, AfterValidator(probe_fields.escaped)] = ""
     certificate_days: Count = 14
     interval_s: Annotated[float, Strict(), AfterValidator(fields.interval)] = 5.0
     fast_interval_s: Annotated[float, Strict(), AfterValidator(fields.interval_or_zero)] = 1.0

@@ -20,16 +20,11 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")  # underscores occur in container names
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")  # RFC 9110 §5.5
 _TARGET = re.compile(r"/[!-\"$-~]*")
-_STATUSES = re.compile(r"([1-5]\d\d)(?:-([1-5]\d\d))?")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\r\n\t ]+-----END CERTIFICATE-----")
 
 DAY_S = 86_400.0
 UNIX = "unix:"
 UNIX_PATH_BYTES = 107  # sun_path of Linux is 108, with a final NUL
-PROBED_BYTES = 1_048_576  # the most that a probe reads of an answer
-
-_ESCAPE = re.compile(r"(\\(?:x[0-9a-fA-F]{2}|x|.)?)", re.DOTALL)
-_ESCAPED = {"r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0", "\\": b"\\"}
 
 # Framing and hop-by-hop fields are the proxy's own; Host has its mode.
 RESERVED_HEADERS = frozenset(
@@ -218,11 +213,6 @@ def pairs_of_mapping(value: Any) -> Any:
     return tuple(value.items()) if isinstance(value, Mapping) else value
 
 
-def text_of_int(value: Any) -> Any:
-    """YAML reads `200` as a number where `200-399` is text."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 def hostname(value: str) -> str:
     """Lower case, without a final dot, IDNA-encoded."""
     text = value.rstrip(".").lower()
@@ -337,69 +327,6 @@ def target(value: str) -> str:
     if not _TARGET.fullmatch(value):
         raise ValueError(f"{value!r} is not a path: begin it with '/', no space or '#'")
     return value
-
-
-def probe_text(value: str) -> str:
-    if len(value.encode("utf-8", "surrogatepass")) > PROBED_BYTES:
-        raise ValueError(f"too long: a probe reads at most {PROBED_BYTES} bytes of an answer")
-    return value
-
-
-def probe_bytes(value: int) -> int:
-    if not 1 <= value <= PROBED_BYTES:
-        raise ValueError(f"{value} is not a number of bytes to read: use 1 to {PROBED_BYTES}")
-    return value
-
-
-def json_path(value: str) -> str:
-    """ "checks.0.status": names of objects and indexes of lists, joined by dots."""
-    if value and not all(value.split(".")):
-        raise ValueError(f"{value!r} has an empty step: join names by single dots")
-    return value
-
-
-def escaped(value: str) -> str:
-    unescaped(probe_text(value))
-    return value
-
-
-def unescaped(value: str) -> bytes:
-    r"""The bytes that a text with the escapes \r \n \t \0 \\ and \xHH stands for; the rest is
-    UTF-8."""
-    found = bytearray()
-    for piece in _ESCAPE.split(value):
-        if not piece.startswith("\\"):
-            found += piece.encode()
-        elif piece[1:2] == "x" and len(piece) == 4:
-            found += bytes.fromhex(piece[2:])
-        elif len(piece) == 2 and piece[1] in _ESCAPED:
-            found += _ESCAPED[piece[1]]
-        else:
-            raise ValueError(
-                rf"{piece!r} is no escape: use \r \n \t \0 \\ or \x and two digits"
-            )
-    return bytes(found)
-
-
-def status_ranges(value: str) -> tuple[tuple[int, int], ...]:
-    """ "200-399,418" as inclusive ranges: ((200, 399), (418, 418))."""
-    ranges = []
-    for item in value.replace(" ", "").split(","):
-        found = _STATUSES.fullmatch(item)
-        low = int(found[1]) if found else 0
-        high = int(found[2] or low) if found else 0
-        if not found or low > high:
-            raise ValueError(
-                f"{item!r} is not a status or range: use statuses such as 200-399,418"
-            )
-        ranges.append((low, high))
-    return tuple(ranges)
-
-
-def statuses(value: str) -> str:
-    return ",".join(
-        f"{low}" if low == high else f"{low}-{high}" for low, high in status_ranges(value)
-    )
 
 
 def pem_or_empty(value: str) -> str:

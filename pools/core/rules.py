@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pools.core import fields
+from pools.core import probe_fields
 from pools.core.document import (
     Condition,
     CookieSecure,
@@ -96,7 +96,7 @@ def probe_problems(probe: Probe, at: Path = ()) -> Iterator[Problem]:
                 yield Problem((*at, name), "an answer to HEAD has no body: use GET")
     expected = {
         ProbeKind.HTTP: ("text", probe.text.encode("utf-8", "surrogatepass")),
-        ProbeKind.TCP: ("expect", fields.unescaped(probe.expect)),
+        ProbeKind.TCP: ("expect", probe_fields.unescaped(probe.expect)),
     }
     name, text = expected.get(probe.kind, ("", b""))
     if len(text) > probe.body_bytes:

@@ -242,3 +242,9 @@ def test_the_database_may_go_while_it_waits(monkeypatch):
 def test_a_time_that_cannot_be_meant_is_refused(seconds):
     with pytest.raises(CommandError, match="invalid number of seconds value"):
         run("drain", KEY, "--wait", "--timeout", seconds)
+
+
+def test_a_timeout_without_a_wait_is_refused():
+    with pytest.raises(CommandError, match="--timeout is of --wait") as error:
+        call_command("backend", "drain", "web/10.0.0.1:80", "--timeout", "5")
+    assert error.value.returncode == 2

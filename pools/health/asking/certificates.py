@@ -47,6 +47,6 @@ def warning(end: datetime, days: int, now: datetime) -> str:
 def _read(der: bytes) -> datetime | None:
     try:
         return x509.load_der_x509_certificate(der).not_valid_after_utc
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         logger.debug("a backend's certificate cannot be read")
         return None

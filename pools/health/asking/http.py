@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
-from pools.core import fields
+from pools.core import fields, probe_fields
 from pools.core.document import Backend, Pool, Probe
 from pools.health.asking import expecting
 from pools.health.asking.course import Course, Phase
@@ -146,7 +146,7 @@ async def _body(link: Link, parser: ResponseParser, most: int, until: bytes) -> 
 
 @lru_cache(maxsize=1024)
 def _ranges(statuses: str) -> tuple[tuple[int, int], ...]:
-    return fields.status_ranges(statuses)
+    return probe_fields.status_ranges(statuses)
 
 
 # --- Redirects ---------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import lru_cache
 
-from pools.core import fields
+from pools.core import probe_fields
 from pools.core.document import Backend, Pool
 from pools.health.asking.course import Course, Phase
 from pools.health.asking.dial import Dial
@@ -58,7 +58,7 @@ async def ask_tls(dial: Dial, pool: Pool, backend: Backend, course: Course) -> s
 
 @lru_cache(maxsize=1024)
 def _bytes(text: str) -> bytes:
-    return fields.unescaped(text)
+    return probe_fields.unescaped(text)
 
 
 def _shown(heard: bytes | bytearray) -> str:

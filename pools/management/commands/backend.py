@@ -55,6 +55,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
         if verb in _VERBS:
+            if options["timeout"] and not options["wait"]:
+                raise CommandError("--timeout is of --wait: give both", returncode=WRONG)
             self.move(verb, **_known(options, "backend", "wait", "timeout", "json"))
         else:
             self.probe(options["target"], as_json=options["json"])
