@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "bench" / "results" / "health.md"
 BACKENDS = 10  # of a pool
 INTERVAL_S = 5.0
-WARM_UP_S = 30.0  # down takes three probes, and pools have to find their pace
+WARM_UP_S = 25.0  # down takes three probes, and pools have to find their pace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

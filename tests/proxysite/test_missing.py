@@ -133,7 +133,11 @@ def test_who_was_killed_is_missing_and_nobody_else(site, name):
     site.end(name, signal.SIGKILL)
     alone_missing(site, name)
     assert f"no {name} has told of itself for " in site.says(name)
-    probing = eventually(lambda: not (told := site.gateway.status()["probing"])["ok"] and told)
+    probing = eventually(
+        lambda: not (told := site.gateway.status()["probing"])["ok"] and told,
+        within_s=PATIENCE_S,
+        saying="the status page knows it, too",
+    )
     assert f"no {name} has told of itself" in probing["why"]
     site.start(name)
 
