@@ -29,7 +29,15 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Any
 
-from bench.compare.processes import Failed, cpu_s, memory_kib, pinned, raise_file_limit, running
+from bench.compare.processes import (
+    Failed,
+    cpu_s,
+    free_port,
+    memory_kib,
+    pinned,
+    raise_file_limit,
+    running,
+)
 from tests import services
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -226,7 +234,7 @@ def _haproxy(folder: Path, pools: int, ports: list[int]) -> Iterator[Popen[str]]
     lines = [
         "global",
         "  nbthread 1",
-        "  maxconn 10000",
+        "  maxconn 2000",
         "defaults",
         "  mode http",
         "  timeout connect 2s",
@@ -236,6 +244,8 @@ def _haproxy(folder: Path, pools: int, ports: list[int]) -> Iterator[Popen[str]]
         "  option httpchk",
         f"  default-server check inter {INTERVAL_S:.0f}s rise 2 fall 3",
     ]
+    # Without a listener it does not start.
+    lines += ["listen status", f"  bind 127.0.0.1:{free_port()}", "  stats enable"]
     for index in range(pools):
         lines.append(f"backend p{index}")
         lines.append(f"  http-check send meth GET uri /health ver HTTP/1.1 hdr Host p{index}")

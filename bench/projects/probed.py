@@ -57,7 +57,7 @@ class Backend(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        host = data.partition(b"Host: ")[2].partition(b"\r\n")[0]
+        host = data.lower().partition(b"host: ")[2].partition(b"\r\n")[0]
         self._times.asked((self._port, host))
         if self._answers:
             self._transport.write(ANSWER)
