@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,14 @@ class Book:
         """When the last round ended; grows with each."""
         return self.rows("SELECT max(done_at) FROM pools_probeschedule")[0][0]
 
-    def gaps(self) -> int:
-        found: int = self.rows("SELECT count(*) FROM pools_probegap")[0][0]
-        return found
+    def gaps_s(self) -> list[float]:
+        """How long each time was in which nobody probed."""
+        found = self.rows("SELECT begins_at, ends_at FROM pools_probegap ORDER BY id")
+        return [
+            (_time(ends_at) - _time(begins_at)).total_seconds() for begins_at, ends_at in found
+        ]
+
+
+def _time(value: Any) -> datetime:
+    """SQLite keeps it as text."""
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
