@@ -36,6 +36,8 @@ bench: .venv/dev.stamp native ## measure, and keep the tables in bench/results; 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	$(BIN)/python bench/match.py --write
 	$(BIN)/python -m bench.view --write
+	$(BIN)/python -m bench.health --write
+	$(BIN)/python -m bench.flip --write
 	$(BIN)/python -m bench.gateway --write
 
 pins: .venv/dev.stamp ## write requirements*.txt anew from pyproject.toml

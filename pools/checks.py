@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
 from pools import conf
@@ -25,6 +26,8 @@ IDS = {
     "POOLS_PROBE_CONCURRENCY": "pools.E010",
     "POOLS_KEEP_REVISIONS": "pools.E011",
     "POOLS_KEEP_EVENTS": "pools.E012",
+    "POOLS_KEEP_HISTORY_DAYS": "pools.E028",
+    "POOLS_KEEP_LATENCIES_DAYS": "pools.E027",
     "POOLS_CLIENT_HEADER_TIMEOUT_S": "pools.E013",
     "POOLS_CLIENT_BODY_TIMEOUT_S": "pools.E014",
     "POOLS_CLIENT_KEEPALIVE_S": "pools.E015",
@@ -54,4 +57,7 @@ def settings_hold(
             conf.read(spec)
         except ValueError as error:
             found.append(Error(f"{name} is {error}", id=IDS[name]))
+    if not settings.USE_TZ:
+        # Local times are no measure of how long ago something was: some are had twice.
+        found.append(Error("USE_TZ is False: set it to True", id="pools.E029"))
     return found

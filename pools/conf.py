@@ -79,9 +79,11 @@ class Conf:
     forwarded: Flag = False
     redis_url: Annotated[str, AfterValidator(_redis_url)] = ""
     poll_interval_s: Annotated[float, Strict(), _between(0, 60)] = 0.5
-    probe_concurrency: Annotated[int, Strict(), _between(1, 256)] = 32
+    probe_concurrency: Annotated[int, Strict(), _between(1, 65_536)] = 2000
     keep_revisions: Annotated[int, Strict(), _between(1, 1_000_000)] = 1000
-    keep_events: Annotated[int, Strict(), _between(1, 1_000_000)] = 200
+    keep_events: Annotated[int, Strict(), _between(1, 1_000_000)] = 1000
+    keep_history_days: Annotated[float, Strict(), _between(0.1, 3650)] = 30.0
+    keep_latencies_days: Annotated[float, Strict(), _between(0.1, 3650)] = 1.0
     client_header_timeout_s: Annotated[float, Strict(), _between(0.1, 600)] = 10.0
     client_body_timeout_s: Annotated[float, Strict(), _between(0.1, 3600)] = 60.0
     client_keepalive_s: Annotated[float, Strict(), _between(0.1, 3600)] = 75.0

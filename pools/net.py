@@ -6,55 +6,42 @@ resolution, its addresses and the handshake share one end, `until`, of time.mono
 
 from __future__ import annotations
 
+import errno
 import ipaddress
+import os
 import queue
 import socket
 import ssl
 import threading
 import time
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 from pools.core import fields
 from pools.core.document import Tls
 
-S = TypeVar("S", bound=socket.socket)
+# Files, memory and local ports: what this process lacks is no backend's failure.
+OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
 
 
-class Expired(TimeoutError):
-    """The time is over; `doing` says in words what was going on."""
-
-    def __init__(self, doing: str) -> None:
-        self.doing = doing
-        super().__init__(f"timed out {doing}")
-
-
-def left_s(until: float, doing: str) -> float:
-    """The seconds that are left; raises Expired when there are none."""
-    left = until - time.monotonic()
-    if left <= 0:
-        raise Expired(doing)
-    return left
-
-
-def connect(host: str, port: int, *, until: float, kind: type[S]) -> S:
-    """A connection of this kind of socket; the addresses of a name are tried in turn.
+def connect(host: str, port: int, *, until: float) -> socket.socket:
+    """A connection; the addresses of a name are tried in turn.
 
     `host` may be a Unix socket, as "unix:/path". Its own time-out is what is left, for a
-    handshake. Raises Expired, socket.gaierror, OSError.
+    handshake. Raises TimeoutError, socket.gaierror, OSError.
     """
     problem: OSError = socket.gaierror(socket.EAI_NONAME, "the name has no address")
     for family, type_, protocol, _, address in _addresses(host, port, until):
-        sock = kind(family, type_, protocol)
+        sock = socket.socket(family, type_, protocol)
         try:
-            sock.settimeout(left_s(until, "connecting"))
+            sock.settimeout(_left_s(until, "connecting"))
             sock.connect(address)
             if family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.settimeout(left_s(until, "connecting"))
+            sock.settimeout(_left_s(until, "connecting"))
         except TimeoutError:
             sock.close()
-            raise Expired("connecting") from None
+            raise TimeoutError("timed out connecting") from None
         except OSError as error:
             sock.close()
             problem = error
@@ -87,24 +74,39 @@ def _addresses(host: str, port: int, until: float) -> list[Any]:
 
     threading.Thread(target=look_up, name=f"resolve {host}", daemon=True).start()
     try:
-        answer = answers.get(timeout=left_s(until, "resolving the name"))
+        answer = answers.get(timeout=_left_s(until, "resolving the name"))
     except queue.Empty:
-        raise Expired("resolving the name") from None
+        raise TimeoutError("timed out resolving the name") from None
     if isinstance(answer, OSError):
         raise answer
     return answer
 
 
-@lru_cache(maxsize=256)
-def tls_context(spec: Tls, kind: type[ssl.SSLSocket] = ssl.SSLSocket) -> ssl.SSLContext:
-    """The client context of a pool's TLS, which makes sockets of this kind.
+def _left_s(until: float, doing: str) -> float:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError(f"timed out {doing}")
+    return left
 
-    Made once, as loading the system's CAs takes ten milliseconds and more.
-    """
-    context = ssl.create_default_context(cadata=spec.ca or None)
-    if not spec.verify:
+
+def words(error: OSError) -> str:
+    """What went wrong, for people: "connection refused", without numbers and addresses."""
+    if isinstance(error, ssl.SSLError | socket.gaierror) or error.errno is None:
+        return str(error)
+    return os.strerror(error.errno).lower()
+
+
+def tls_context(spec: Tls) -> ssl.SSLContext:
+    """The client context of a pool's TLS, but for the server's name."""
+    return _context(spec.verify, spec.ca)
+
+
+@lru_cache(maxsize=1024)
+def _context(verify: bool, ca: str) -> ssl.SSLContext:
+    """Made once, as loading the system's CAs takes ten milliseconds and more."""
+    context = ssl.create_default_context(cadata=ca or None)
+    if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(["http/1.1"])
-    context.sslsocket_class = kind
     return context

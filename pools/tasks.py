@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from celery import shared_task
-from django.db import InterfaceError, OperationalError
-from django.utils import timezone
+from celery import shared_task, signals
+from django.db import InterfaceError, OperationalError, ProgrammingError
 
-from pools.control import keep, publish
-from pools.health import rounds
+from pools import ticking
+from pools.control import clock, keep, publish
+from pools.health import worker
+from pools.notify import alerts, delivery
 from pools.outage import Outage
 
 logger = logging.getLogger("pools.health")
@@ -25,14 +27,16 @@ def _outage(what: str) -> Outage:
     )
 
 
+ticking.figures = worker.figures
 _probing, _publishing = _outage("probing"), _outage("publishing")
+_notifying = _outage("notifying")
 
 
 @shared_task(name="pools.probe")
 def probe() -> None:
     """Each second: probe what is due."""
     with _survived(_probing):
-        rounds.run_due(timezone.now())
+        worker.tick()
 
 
 @shared_task(name="pools.publish")
@@ -43,12 +47,27 @@ def publish_pending() -> None:
         keep.trim()
 
 
+@shared_task(name="pools.notify")
+def notify() -> None:
+    """Every few seconds: write down what is wrong, and send what is to be told of it."""
+    with _survived(_notifying):
+        alerts.evaluate(clock.now())
+        delivery.deliver(clock.now())
+
+
+@signals.worker_shutdown.connect
+def end(**kwargs: Any) -> None:
+    """What was found is kept."""
+    worker.stop()
+
+
 @contextmanager
 def _survived(outage: Outage) -> Iterator[None]:
-    """The database may be away for long, and the next tick tries again."""
+    """The database may be away for long, or its migrations not be done yet, which PostgreSQL
+    calls a ProgrammingError; the next tick tries again."""
     try:
         yield
-    except (InterfaceError, OperationalError) as error:
+    except (InterfaceError, OperationalError, ProgrammingError) as error:
         outage.begins(error)
     else:
         outage.over()

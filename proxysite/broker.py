@@ -24,14 +24,17 @@ from kombu.exceptions import ChannelError
 from kombu.transport import TRANSPORT_ALIASES, filesystem
 from kombu.utils.json import dumps, loads
 
-from pools.outage import Outage
+from pools import ticking
 
 logger = logging.getLogger(__name__)
 
 SCHEME = "files"  # of broker_url
 
-_reading = Outage(
-    logger, begun="messages cannot be read, nothing is probed", over="messages are read again"
+_reading = ticking.BrokerOutage(
+    ticking.WORKER,
+    logger,
+    begun="messages cannot be read, nothing is probed",
+    over="messages are read again",
 )
 
 

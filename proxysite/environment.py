@@ -14,11 +14,15 @@ import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
+import dj_email_url
+from django.core.exceptions import ValidationError as Invalid
+from django.core.validators import validate_email
 from environs import Env, EnvError, ValidationError
 
 from pools import conf
@@ -26,6 +30,7 @@ from pools.core import fields
 
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 REDIS_SCHEMES = ("redis", "rediss", "unix")
+EMAIL_SCHEMES = ("smtp", "submission")
 
 # Two writers and a prober on SQLite without these: "database is locked" thousands of
 # times; with them, none. IMMEDIATE takes the write lock where a transaction begins, so
@@ -48,6 +53,8 @@ POSTGRES_OPTIONS = {
 }
 
 _DEFAULTS = conf.Conf()
+FROM_EMAIL = "proxysite@localhost"
+EMAIL_TIMEOUT_S = 10  # of each step with the mail server
 
 # Without hard links the key's file is empty while another process writes it.
 KEY_WRITTEN_WITHIN_S = 2.0
@@ -55,12 +62,15 @@ KEY_WRITTEN_WITHIN_S = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """`secret_key`, `redis_url` and `admin_host` may be empty: not given. `admin_host` is
+    """`secret_key`, `redis_url` and `admin_host` may be empty: not given. `email` are Django's
+    settings of that name; EMAIL_HOST empty: no mail server. `admin_host` is
     canonical: lower case, IDNA, IPv6 without brackets."""
 
     data_dir: Path
     database: dict[str, Any]
     redis_url: str
+    email: dict[str, Any]
+    default_from_email: str
     secret_key: str
     allowed_hosts: list[str]
     admin_host: str
@@ -94,6 +104,9 @@ def read(base_dir: Path) -> Environment:
         data_dir=data_dir,
         database=_database(env, data_dir),
         redis_url=env.str("REDIS_URL", "", validate=_redis_url),
+        email=_email(env.str("EMAIL_URL", "")),
+        default_from_email=env.str("DEFAULT_FROM_EMAIL", "", validate=_from_address)
+        or FROM_EMAIL,
         secret_key=env.str("SECRET_KEY", ""),
         allowed_hosts=env.list("ALLOWED_HOSTS", []),
         admin_host=_host("ADMIN_HOST", env.str("ADMIN_HOST", "")),
@@ -215,6 +228,37 @@ def _database(env: Env, data_dir: Path) -> dict[str, Any]:
     own = SQLITE_OPTIONS if "sqlite" in found["ENGINE"] else POSTGRES_OPTIONS
     found["OPTIONS"] = {**own, **found.get("OPTIONS", {})}
     return found
+
+
+def _email(url: str) -> dict[str, Any]:
+    """Django's settings for a mail server; one without a host for none."""
+    try:
+        parts = urlsplit(url or "smtp:")
+        if parts.scheme not in EMAIL_SCHEMES or not (parts.hostname or not url):
+            raise ValueError
+        found: dict[str, Any] = dj_email_url.parse(url or "smtp:")
+    except ValueError:  # its own message may quote the password
+        raise EnvError(
+            "EMAIL_URL cannot be read: use smtp://user:password@host:25, "
+            "submission://user:password@host:587 for STARTTLS or "
+            "smtp://user:password@host:465?ssl=true, with special characters percent-encoded"
+        ) from None
+    found["EMAIL_TIMEOUT"] = found["EMAIL_TIMEOUT"] or EMAIL_TIMEOUT_S
+    return found if url else {**found, "EMAIL_HOST": ""}
+
+
+def _from_address(value: str) -> None:
+    if not value:
+        return
+    _, address = parseaddr(value)
+    name, at, host = address.rpartition("@")
+    try:
+        # Django's check wants a dot; a host of one's own may have none.
+        validate_email(f"{name}{at}{host if '.' in host else f'{host}.example'}")
+    except Invalid:
+        raise ValidationError(
+            f"{value!r} is no address: use proxy@example.com or 'Proxy <proxy@example.com>'"
+        ) from None
 
 
 def _folder(value: str) -> Path | None:

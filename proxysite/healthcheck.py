@@ -1,8 +1,9 @@
 """Is this container's process at work? `python -m proxysite.healthcheck KIND`
 
 KIND is web, gateway, worker or beat. Ends with status 0 if so. Web and gateway are asked;
-worker and beat touch a file whenever they end or send a task, which is each second. Nothing
-of Django is imported: it is run every few seconds.
+worker and beat touch a file whenever they end or send a task, which is each second. It does
+not go by what they tell of themselves in the database: they are no less at work while that is
+away. Nothing of Django is imported: it is run every few seconds.
 """
 
 import os

@@ -67,6 +67,15 @@ TEMPLATES = [
 ]
 
 DATABASES = {"default": _env.database}
+# The mail server that notifications go by; without a host there is none.
+EMAIL_HOST = _env.email["EMAIL_HOST"]
+EMAIL_PORT = _env.email["EMAIL_PORT"]
+EMAIL_HOST_USER = _env.email["EMAIL_HOST_USER"]
+EMAIL_HOST_PASSWORD = _env.email["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS = _env.email["EMAIL_USE_TLS"]
+EMAIL_USE_SSL = _env.email["EMAIL_USE_SSL"]
+EMAIL_TIMEOUT = _env.email["EMAIL_TIMEOUT"]
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = _env.default_from_email
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The admin's hosts; traffic through routes is not limited by them. Loopback stays, for

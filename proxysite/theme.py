@@ -71,6 +71,14 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Notifications",
+                "items": [
+                    _item("Alerts", "notification_important", "pools.alert"),
+                    _item("Channels", "campaign", "pools.channel"),
+                    _item("Deliveries", "outgoing_mail", "pools.delivery"),
+                ],
+            },
+            {
                 "title": "What happened",
                 "items": [
                     _item("Health events", "monitor_heart", "pools.healthevent"),

@@ -7,6 +7,7 @@ that a worker tries to connect.
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError
@@ -14,22 +15,42 @@ from celery.worker import consumer
 from celery.worker.state import maybe_shutdown
 from kombu import Connection
 
+from pools import ticking
 from pools.outage import Outage
+from pools.ticking import BrokerOutage
 
 logger = logging.getLogger(__name__)
 
 # The broker is asked again at least so often; Celery's half a minute is long for probes.
 RETRY_AT_LEAST_EACH_S = 5
+# What a clock is set right by, all the time, is less.
+SET_BACK_S = 1.0
 
 
 class Beat(Scheduler):
     """Celery's scheduler; what it could not send is not made up for."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._outage = Outage(
-            logger, begun="ticks cannot be sent, nothing is probed", over="ticks are sent again"
+        self._outage = BrokerOutage(
+            ticking.BEAT,
+            logger,
+            begun="ticks cannot be sent, nothing is probed",
+            over="ticks are sent again",
         )
+        self._ahead_s = time.time() - time.monotonic()  # of the wall clock
         super().__init__(*args, **kwargs)
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Celery goes by the wall clock: set back by an hour, it would send nothing for one."""
+        ahead_s = time.time() - time.monotonic()
+        if ahead_s < self._ahead_s - SET_BACK_S:
+            logger.warning("the clock was set back by %.0f s", self._ahead_s - ahead_s)
+            for entry in self.schedule.values():
+                entry.last_run_at = entry.default_now()
+            self.populate_heap()
+        self._ahead_s = ahead_s
+        delay: float = super().tick(*args, **kwargs)
+        return delay
 
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
         try:
@@ -47,7 +68,8 @@ class Consumer(consumer.Consumer):
     """Celery's consumer, which connects again for ever."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._outage = Outage(
+        self._outage = BrokerOutage(
+            ticking.WORKER,
             logger,
             begun="the worker has no broker, nothing is probed",
             over="the worker is connected again",

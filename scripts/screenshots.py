@@ -95,6 +95,10 @@ PAGES = {
     "backend": "/admin/pools/backend/{down}/change/",
     "routes": "/admin/pools/route/",
     "route": "/admin/pools/route/{beta}/change/",
+    "alerts": "/admin/pools/alert/",
+    "channels": "/admin/pools/channel/",
+    "channel": "/admin/pools/channel/{channel}/change/",
+    "deliveries": "/admin/pools/delivery/",
     "events": "/admin/pools/healthevent/",
     "revisions": "/admin/pools/revision/",
     "revision": "/admin/pools/revision/{revision}/change/",
@@ -145,7 +149,7 @@ def prepare(folder: Path) -> tuple[dict[str, int], Callable[..., Iterable[bytes]
 
     call_command("migrate", verbosity=0)
     user = User.objects.create_superuser("admin", password=None)
-    names = {**fill(user), "user": user.pk}
+    names = {**fill(user), "user": user.pk, "channel": notified()}
     client = Client()
     client.force_login(user)
     session = client.cookies[settings.SESSION_COOKIE_NAME].value
@@ -203,6 +207,23 @@ def fill(user: Any) -> dict[str, int]:
         "beta": Route.objects.get(name="shop-beta").pk,
         "revision": out.revision.pk,
     }
+
+
+def notified() -> int:
+    """A channel that was told of what is down; its id."""
+    from django.utils import timezone
+
+    from pools.models import Channel, Delivery
+    from pools.notify import alerts
+
+    url = "https://hooks.example.com/proxysite"
+    channel = Channel.objects.create(name="on-call", kind="webhook", url=url)
+    Channel.objects.create(name="ops", kind="email", recipients="ops@example.com")
+    alerts.evaluate(timezone.now())
+    Delivery.objects.filter(channel=channel).update(
+        state="sent", attempts=1, result="status 200", sent_at=timezone.now()
+    )
+    return channel.pk
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -123,7 +123,8 @@ def postgres_server() -> Iterator[str]:
             check=True,
             capture_output=True,
         )
-        argv = [*user, server, "-D", data, "-k", "", "-c", "listen_addresses=127.0.0.1"]
+        argv: list[str | Path] = [*user, server, "-D", data, "-k", ""]
+        argv += ["-c", "listen_addresses=127.0.0.1"]
         argv += ["-p", str(port), "-c", "fsync=off", "-c", "max_connections=200"]
         url = f"postgres://proxysite@127.0.0.1:{port}/postgres"
         with _running(argv, log, stop=signal.SIGINT):  # SIGINT: does not wait for clients

@@ -62,7 +62,7 @@ def test_values_are_read_in_their_canonical_form(settings):
         ("POOLS_REDIS_URL", None, "is None: "),
         ("POOLS_REDIS_URL", "localhost:6379", "begin it with redis://, rediss:// or unix://"),
         ("POOLS_POLL_INTERVAL_S", 61, "is 61: use 0 to 60"),
-        ("POOLS_PROBE_CONCURRENCY", 0, "is 0: use 1 to 256"),
+        ("POOLS_PROBE_CONCURRENCY", 0, "is 0: use 1 to 65536"),
         ("POOLS_KEEP_REVISIONS", 0, "is 0: use 1 to 1e+06"),
         ("POOLS_KEEP_EVENTS", "200", "is '200': "),
         ("POOLS_CLIENT_HEADER_TIMEOUT_S", 0, "is 0: use 0.1 to 600"),
@@ -90,6 +90,12 @@ def test_a_bad_value_is_one_line_with_its_id(settings, name, value, message):
     with pytest.raises(ImproperlyConfigured) as caught:
         conf.current()
     assert str(caught.value) == found.msg
+
+
+def test_times_without_a_zone_are_refused(settings):
+    settings.USE_TZ = False
+    (found,) = (error for error in run_checks() if str(error.id).startswith("pools."))
+    assert (found.id, found.msg) == ("pools.E029", "USE_TZ is False: set it to True")
 
 
 def test_the_project_s_settings_hold():

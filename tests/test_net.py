@@ -9,11 +9,10 @@ import pytest
 
 from pools import net
 from pools.core.document import Tls
-from pools.health.bounded import TlsSocket
 
 
 def connect(host, port, *, within_s=5.0):
-    return net.connect(host, port, until=time.monotonic() + within_s, kind=socket.socket)
+    return net.connect(host, port, until=time.monotonic() + within_s)
 
 
 def resolving(monkeypatch, *addresses):
@@ -32,7 +31,7 @@ def test_all_addresses_of_a_name_are_tried(monkeypatch):
 def test_addresses_share_the_time(monkeypatch):
     """None is tried once it is over."""
     resolving(monkeypatch, ("127.0.0.1", 9))
-    with pytest.raises(net.Expired):
+    with pytest.raises(TimeoutError):
         connect("127.0.0.1", 9, within_s=-1)
 
 
@@ -45,7 +44,7 @@ def test_no_address_is_an_error_in_words(monkeypatch):
 def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch):
     ended = threading.Event()
     monkeypatch.setattr(net.socket, "getaddrinfo", lambda *_, **__: ended.wait(30) and [])
-    with pytest.raises(net.Expired, match="resolving the name"):
+    with pytest.raises(TimeoutError, match="resolving the name"):
         connect("slow.test", 80, within_s=0.1)
     ended.set()
 
@@ -64,7 +63,7 @@ def test_a_unix_socket_is_connected_to(tmp_path):
         with connect(f"unix:{tmp_path}/app.sock", 0) as sock:
             assert sock.getpeername() == f"{tmp_path}/app.sock"
             assert 0 < (sock.gettimeout() or 0) <= 5
-        with pytest.raises(net.Expired):
+        with pytest.raises(TimeoutError):
             connect(f"unix:{tmp_path}/app.sock", 0, within_s=-1)
 
 
@@ -77,9 +76,8 @@ def test_a_unix_socket_that_is_not_there_or_that_nobody_listens_at(tmp_path):
         connect(f"unix:{tmp_path}/app.sock", 0)
 
 
-def test_contexts_are_made_once_for_each_kind_of_socket():
+def test_contexts_are_made_once_for_pools_that_check_alike():
     spec = Tls(verify=False)
-    assert net.tls_context(spec) is net.tls_context(replace(spec))
-    assert net.tls_context(spec) is not net.tls_context(spec, TlsSocket)
+    assert net.tls_context(spec) is net.tls_context(replace(spec, server_name="app.test"))
     assert not net.tls_context(spec).check_hostname
     assert net.tls_context(Tls()).check_hostname

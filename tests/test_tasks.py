@@ -1,5 +1,5 @@
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, ProgrammingError
 
 from pools import tasks
 from pools.control import publish
@@ -9,8 +9,9 @@ from pools.models import Pool, Revision
 @pytest.mark.parametrize(
     ("task", "work", "what"),
     [
-        (tasks.probe, "rounds.run_due", "probing"),
+        (tasks.probe, "worker.tick", "probing"),
         (tasks.publish_pending, "publish.publish_pending", "publishing"),
+        (tasks.notify, "alerts.evaluate", "notifying"),
     ],
 )
 def test_a_database_that_is_away_is_told_once_and_when_it_is_back(
@@ -22,6 +23,7 @@ def test_a_database_that_is_away_is_told_once_and_when_it_is_back(
         raise OperationalError("connection refused\nIs the server running?")
 
     monkeypatch.setattr(tasks.keep, "trim", lambda: None)
+    monkeypatch.setattr(tasks.delivery, "deliver", lambda now: 0)
     monkeypatch.setattr(f"pools.tasks.{work}", away)
     task()
     task()
@@ -32,6 +34,18 @@ def test_a_database_that_is_away_is_told_once_and_when_it_is_back(
         f"{what} pauses, the database is away: connection refused",
         f"{what} goes on, the database is back",
     ]
+
+
+def test_a_database_without_its_migrations_is_told_in_a_line(monkeypatch, caplog):
+    def older():
+        raise ProgrammingError('relation "pools_process" does not exist\nLINE 1')
+
+    monkeypatch.setattr(tasks.worker, "tick", older)
+    tasks.probe()
+    monkeypatch.setattr(tasks.worker, "tick", lambda: None)
+    tasks.probe()
+    (said,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert said.getMessage().endswith('relation "pools_process" does not exist')
 
 
 @pytest.mark.django_db

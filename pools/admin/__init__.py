@@ -1,8 +1,8 @@
-"""The console: pools, backends, routing rules and what happened, in Django's admin.
+"""The console in Django's admin: pools, backends, routing rules, alerts and what happened.
 
 Imported by the admin's autodiscovery alone, so that the app works without an admin too.
 """
 
-from pools.admin import backend, history, pool, route
+from pools.admin import alerts, backend, channel, history, pool, route
 
-__all__ = ["backend", "history", "pool", "route"]
+__all__ = ["alerts", "backend", "channel", "history", "pool", "route"]

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from pools.admin import address, deletion, health, sentences
+from pools.admin import address, deletion, health, past, sentences, traffic
 from pools.admin.publishing import PublishingAdmin
 from pools.core.document import AdminState
 from pools.core.probing import Verdict
@@ -54,7 +54,7 @@ class BackendAdmin(address.Typed, PublishingAdmin[Backend]):
     search_fields = ("host", "pool__name")
     ordering = ("pool__name", "host", "port")
     actions = ("make_ready", "drain", "maintain")
-    readonly_fields = ("health_now", "events")
+    readonly_fields = ("health_now", "in_processes", "uptime", "latency", "events")
     fieldsets = (
         (
             None,
@@ -67,7 +67,7 @@ class BackendAdmin(address.Typed, PublishingAdmin[Backend]):
                 )
             },
         ),
-        ("Health", {"fields": ("health_now", "events")}),
+        ("Health", {"fields": ("health_now", "in_processes", "uptime", "latency", "events")}),
     )
 
     class Media:
@@ -76,6 +76,9 @@ class BackendAdmin(address.Typed, PublishingAdmin[Backend]):
     def get_fieldsets(self, request: HttpRequest, obj: Backend | None = None):  # type: ignore[no-untyped-def]
         found = super().get_fieldsets(request, obj)
         return found if obj else found[:1]
+
+    def get_list_display(self, request: HttpRequest):  # type: ignore[no-untyped-def]
+        return (*super().get_list_display(request), traffic.column())
 
     def get_deleted_objects(
         self, objs: Sequence[Backend] | QuerySet[Backend], request: HttpRequest
@@ -130,6 +133,18 @@ class BackendAdmin(address.Typed, PublishingAdmin[Backend]):
     @admin.display(description="backup", ordering="backup")
     def is_backup(self, backend: Backend) -> str:
         return "backup" if backend.backup else ""
+
+    @admin.display(description="in processes")
+    def in_processes(self, backend: Backend) -> SafeString:
+        return traffic.Seen().of(backend) or format_html("{}", "as usual")
+
+    @admin.display(description="uptime")
+    def uptime(self, backend: Backend) -> SafeString:
+        return past.uptime(backend)
+
+    @admin.display(description="latency of probes")
+    def latency(self, backend: Backend) -> SafeString | str:
+        return past.latency(backend)
 
     @admin.display(description="recent events")
     def events(self, backend: Backend) -> SafeString | str:

@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from pools.admin.sentences import named
-from pools.models import Backend, Pool
+from pools.models import Backend, Channel, Pool
 
 # As ModelAdmin.get_deleted_objects: what goes (nested), how many of each kind, the kinds
 # that this user may not delete, and what stands in the way.
@@ -57,6 +57,15 @@ def of_backends(
     rows = list(backends)
     counts = {"backends": len(rows)}
     return [named(row) for row in rows], counts, _lacking([Backend], request, site), []
+
+
+def of_channels(
+    channels: Sequence[Channel] | QuerySet[Channel], request: HttpRequest, site: AdminSite
+) -> Deletion:
+    """Channels go with what was sent and what waits."""
+    rows = list(channels)
+    counts = {"channels": len(rows)}
+    return [named(row) for row in rows], counts, _lacking([Channel], request, site), []
 
 
 def _lacking(kinds: Sequence[type[Model]], request: HttpRequest, site: AdminSite) -> set[str]:

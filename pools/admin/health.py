@@ -3,49 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 
-from django.core.exceptions import ObjectDoesNotExist
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 
-from pools.control import verdicts
-from pools.core.document import AdminState, ProbeKind
+from pools.control import clock
+from pools.control.readings import WITH, Reading, moment, read
 from pools.core.probing import Verdict
-from pools.models import Backend, BackendHealth
+from pools.models import Backend
 
-# What a query of backends must bring along, so that rows add no queries.
-WITH = ("pool__schedule", "health")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What is known of a backend now; `since` only for a verdict that holds."""
-
-    verdict: Verdict
-    reason: str
-    since: datetime | None = None
-
-
-def read(backend: Backend, now: datetime | None = None) -> Reading:
-    """The verdict on a backend as far as it is still news, by the rules of control.verdicts."""
-    pool = backend.pool
-    if backend.state == AdminState.MAINT:
-        return Reading(verdict=Verdict.UNKNOWN, reason="not probed in maintenance")
-    if pool.probe_kind == ProbeKind.OFF:
-        return Reading(verdict=Verdict.UNKNOWN, reason="the pool has no probe")
-    health = _health(backend)
-    done_at = _done_at(backend)
-    if health is None or done_at is None:
-        return Reading(verdict=Verdict.UNKNOWN, reason="not probed yet")
-    if (now or timezone.now()) >= verdicts.stale_at(done_at, pool.probe_interval_s):
-        return Reading(verdict=Verdict.UNKNOWN, reason=f"no probe since {moment(done_at)}")
-    return Reading(verdict=Verdict(health.verdict), reason=health.reason, since=health.since)
+__all__ = ["WITH", "Reading", "moment", "read"]
 
 
 def badge(verdict: Verdict) -> SafeString:
@@ -75,7 +45,11 @@ def linked(backend: Backend) -> SafeString:
 def since(backend: Backend) -> str:
     """How long the verdict has been what it is: "5 minutes"; "" where that is not known."""
     reading = read(backend)
-    return timesince(reading.since, depth=1) if reading.since else ""
+    if reading.since is None:
+        return ""
+    if clock.now() - reading.since < timedelta(minutes=1):
+        return "under a minute"
+    return timesince(reading.since, depth=1)
 
 
 def tally(backends: Iterable[Backend]) -> SafeString:
@@ -93,22 +67,3 @@ def tally(backends: Iterable[Backend]) -> SafeString:
         colour = "partly" if up or unknown else "down"
     text = f"{up} of {total} up" + (f", {unknown} unknown" if unknown else "")
     return format_html('<span class="pools-badge pools-{}">{}</span>', colour, text)
-
-
-def moment(at: datetime) -> str:
-    """A time as one compares it with a log: to the second."""
-    return date_format(timezone.localtime(at), "Y-m-d H:i:s")
-
-
-def _health(backend: Backend) -> BackendHealth | None:
-    try:
-        return backend.health
-    except ObjectDoesNotExist:
-        return None
-
-
-def _done_at(backend: Backend) -> datetime | None:
-    try:
-        return backend.pool.schedule.done_at
-    except ObjectDoesNotExist:
-        return None

@@ -20,7 +20,7 @@ from pools.models import HealthEvent, Revision
 CHANGES_SHOWN = 500
 
 
-class _Kept:
+class Kept:
     """Nobody adds, changes or deletes what is kept."""
 
     def has_add_permission(self, *args: Any, **kwargs: Any) -> bool:
@@ -34,7 +34,7 @@ class _Kept:
 
 
 @admin.register(HealthEvent)
-class HealthEventAdmin(_Kept, base.ModelAdmin[HealthEvent]):
+class HealthEventAdmin(Kept, base.ModelAdmin[HealthEvent]):
     list_display = ("when", "backend", "flip", "reason", "seen_by")
     list_filter = ("new", "backend__pool")
     list_select_related = ("backend__pool",)
@@ -51,12 +51,14 @@ class HealthEventAdmin(_Kept, base.ModelAdmin[HealthEvent]):
     @admin.display(description="health", ordering="new")
     def flip(self, event: HealthEvent) -> SafeString:
         return format_html(
-            "{} → {}", health.badge(Verdict(event.old)), health.badge(Verdict(event.new))
+            '<span class="pools-flip">{} → {}</span>',
+            health.badge(Verdict(event.old)),
+            health.badge(Verdict(event.new)),
         )
 
 
 @admin.register(Revision)
-class RevisionAdmin(_Kept, base.ModelAdmin[Revision]):
+class RevisionAdmin(Kept, base.ModelAdmin[Revision]):
     list_display = ("number", "when", "who", "why")
     list_filter = ("created_at",)
     search_fields = ("who", "why")

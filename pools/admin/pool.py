@@ -13,8 +13,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
-from pools.admin import address, base, deletion, health, lines
+from pools.admin import address, base, deletion, health, lines, probe, traffic
 from pools.admin.publishing import PublishingAdmin
 from pools.admin.sentences import listed
 from pools.core.document import RetryOn
@@ -26,7 +27,13 @@ from pools.models.parts import choices
 INLINE_MOST = 50
 
 # Texts, by the lines that they take as a rule.
-_ROWS = {"probe_text": 2, "tls_ca": 6}
+_ROWS = {
+    "probe_text": 2,
+    "probe_json_value": 1,
+    "probe_send": 2,
+    "probe_expect": 1,
+    "tls_ca": 6,
+}
 
 
 class BackendFormSet(base.InlineFormSet[Backend, Pool, "forms.ModelForm[Backend]"]):
@@ -81,23 +88,11 @@ class PoolAdmin(PublishingAdmin[Pool]):
     list_filter = ("policy",)
     search_fields = ("name", "backends__host")
     inlines = (BackendInline,)
-    readonly_fields = ("in_list",)
+    conditional_fields = probe.CONDITIONS
+    readonly_fields = ("in_list", "panic")
     fieldsets = (
         (None, {"fields": (("name", "policy"),)}),
-        (
-            "Probe",
-            {
-                "classes": base.ASIDE,
-                "fields": (
-                    ("probe_kind", "probe_port"),
-                    ("probe_method", "probe_path"),
-                    ("probe_host", "probe_statuses"),
-                    "probe_text",
-                    ("probe_interval_s", "probe_timeout_s"),
-                    ("probe_rise", "probe_fall"),
-                ),
-            },
-        ),
+        *probe.FIELDSETS,
         (
             "Time-outs and limits",
             {
@@ -147,7 +142,7 @@ class PoolAdmin(PublishingAdmin[Pool]):
             "Upstream TLS",
             {
                 "classes": base.ASIDE,
-                "description": "For backends with scheme HTTPS.",
+                "description": "For backends with scheme HTTPS, and probes by TLS.",
                 "fields": (("tls_verify", "tls_server_name"), "tls_ca"),
             },
         ),
@@ -175,6 +170,8 @@ class PoolAdmin(PublishingAdmin[Pool]):
 
     def get_fieldsets(self, request: HttpRequest, obj: Pool | None = None) -> Any:
         first, *rest = super().get_fieldsets(request, obj)
+        if obj and self.panic(obj):
+            rest.insert(0, ("Panic", {"fields": ("panic",)}))
         if self._has_rows(request, obj):
             return [first, *rest]
         return [first, ("Backends", {"fields": ("in_list",)}), *rest]
@@ -184,6 +181,10 @@ class PoolAdmin(PublishingAdmin[Pool]):
         if request.method == "POST":
             return "backends-TOTAL_FORMS" in request.POST
         return obj is None or len(obj.backends.all()) <= INLINE_MOST
+
+    @admin.display(description="panic")
+    def panic(self, pool: Pool) -> SafeString:
+        return traffic.Seen().panic(pool)
 
     @admin.display(description="backends")
     def in_list(self, pool: Pool) -> SafeString:
@@ -200,6 +201,14 @@ class PoolAdmin(PublishingAdmin[Pool]):
         if db_field.name in _ROWS:
             kwargs["form_class"] = lines.TextField
             kwargs["widget"] = base.textarea(_ROWS[db_field.name])
+        if db_field.name == "probe_headers":
+            return lines.HeaderSetField(
+                required=False,
+                label=capfirst(db_field.verbose_name),
+                help_text="One a line, as Name: value; sent with HTTP probes.",
+                initial=db_field.get_default,
+                widget=base.textarea(rows=2),
+            )
         if db_field.name == "retry_on":
             return forms.MultipleChoiceField(
                 choices=choices(RetryOn),

@@ -12,6 +12,7 @@ from pools.core import codec
 from pools.core.document import Document
 
 _SHOWN = 120
+_MAPPINGS = frozenset(name for _, name in codec.MAPPINGS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ def _mappings(at: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Cha
         path = f"{at}.{key}" if at else key
         if key in ("pools", "routes", "backends"):
             yield from _named(path, _by_name(before), _by_name(after))
-        elif key == "set":
+        elif key in _MAPPINGS:
             yield from _named(path, before, after)
         elif isinstance(before, dict):
             yield from _mappings(path, before, after)

@@ -16,7 +16,6 @@ from pools.core.errors import DocumentError
 from pools.core.request import RequestHead
 from pools.core.routing import Explanation
 from pools.core.snapshot import CompiledPool, compile_snapshot
-from pools.models import PublishedState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,16 +84,8 @@ def explain(head: RequestHead) -> Explained:
     What only a process knows (ejections, requests in flight) is not in it. Raises
     DocumentError where the published revision cannot be read.
     """
-    number = (
-        PublishedState.objects.filter(pk=PublishedState.KEY)
-        .values_list("revision", flat=True)
-        .first()
-        or 0
-    )
-    document = publish.published(number)
-    engine = Engine(clock=time.monotonic, random=Random())
-    engine.apply_health(verdicts.health_map())
-    engine.swap(compile_snapshot(document, revision=number, secret=b""))
+    engine = published_engine()
+    document, number = engine.snapshot.document, engine.snapshot.revision
     explanation = engine.snapshot.routes.explain(head)
     kept = reserved.current().holds(head.host, head.path)
     route = None if kept else explanation.taken
@@ -106,6 +97,17 @@ def explain(head: RequestHead) -> Explained:
         sent_path=route.rewrite_path(head.path) if route else b"",
         candidates=tuple(_candidates(engine, route.pool)) if route else (),
     )
+
+
+def published_engine() -> Engine:
+    """An engine as a process has it that starts now: the published revision, and the health in
+    the database. Raises DocumentError."""
+    number = publish.revision()
+    engine = Engine(clock=time.monotonic, random=Random())
+    engine.apply_health(verdicts.health_map())
+    document = publish.published(number)
+    engine.swap(compile_snapshot(document, revision=number, secret=b""))
+    return engine
 
 
 def _pending(document: Document) -> bool:

@@ -1,16 +1,37 @@
-"""How much of the past is kept: POOLS_KEEP_REVISIONS, and POOLS_KEEP_EVENTS of each backend.
+"""How much of the past is kept: POOLS_KEEP_REVISIONS, POOLS_KEEP_EVENTS of each backend,
+POOLS_KEEP_LATENCIES_DAYS, and gaps for as long as uptime is told.
 
-`trim` is called every few seconds and costs three small queries while nothing is new.
+Alerts that are over, and messages, are kept for POOLS_KEEP_HISTORY_DAYS; rows of processes
+that are long gone go too. `trim` is called every few seconds and costs a few small queries
+while nothing is new.
 """
 
 from __future__ import annotations
 
-from django.db.models import Count
+import time
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, QuerySet
 
 from pools import conf
-from pools.models import HealthEvent, PublishedState, Revision
+from pools.control import clock, processes
+from pools.control.past import WINDOWS
+from pools.models import (
+    Alert,
+    Delivery,
+    HealthEvent,
+    LatencyBucket,
+    ProbeGap,
+    PublishedState,
+    Revision,
+)
+from pools.models.alert import DeliveryState
 
 _seen = 0  # the newest event when this process last looked
+
+ALERTS_EACH_S = 600.0
+_alerts_at = float("-inf")  # when this process last trimmed them, of time.monotonic
 
 
 def trim() -> None:
@@ -18,13 +39,22 @@ def trim() -> None:
     now = conf.current()
     _trim_revisions(now.keep_revisions)
     _trim_events(now.keep_events)
+    at = clock.now()
+    kept = timedelta(days=now.keep_latencies_days)
+    _delete(LatencyBucket.objects.filter(begins_at__lt=at - kept))
+    _delete(ProbeGap.objects.filter(ends_at__lt=at - max(WINDOWS.values())))
+    _trim_alerts(now.keep_history_days)
+    processes.trim()
 
 
 def _trim_revisions(keep: int) -> None:
     """Numbers have no gaps, and the newest is the one in force."""
     live = PublishedState.objects.filter(pk=PublishedState.KEY).values_list("revision")
     (number,) = live.first() or (0,)
-    old = Revision.objects.filter(number__lte=number - keep)
+    _delete(Revision.objects.filter(number__lte=number - keep))
+
+
+def _delete(old: QuerySet[Any]) -> None:
     if old.exists():  # a delete of nothing, too, would make SQLite's other writers wait
         old.delete()
 
@@ -45,3 +75,15 @@ def _trim_events(keep: int) -> None:
         events = HealthEvent.objects.filter(backend=backend)
         events.filter(pk__in=events.values("pk")[keep:]).delete()
     _seen = newest
+
+
+def _trim_alerts(days: float) -> None:
+    """Now and then, as nothing is lost where they stay for some minutes longer."""
+    global _alerts_at
+    if time.monotonic() - _alerts_at < ALERTS_EACH_S:
+        return
+    past = clock.now() - timedelta(days=days)
+    _delete(Alert.objects.filter(ended_at__lt=past))
+    told = Delivery.objects.exclude(state=DeliveryState.PENDING)
+    _delete(told.filter(created_at__lt=past))
+    _alerts_at = time.monotonic()

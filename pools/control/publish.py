@@ -62,6 +62,12 @@ def change(*, who: str, user: User | None = None, why: str = "") -> Iterator[Out
             outcome.revision = _publish(state, document, who, user, why)
 
 
+def revision() -> int:
+    """The number of the revision in force; 0: there is none."""
+    live = PublishedState.objects.filter(pk=PublishedState.KEY)
+    return live.values_list("revision", flat=True).first() or 0
+
+
 def published(number: int) -> Document:
     """The canonical document of a revision, the empty one for 0.
 
@@ -117,8 +123,8 @@ def rows_digest() -> bytes:
 def health_changed() -> None:
     """Tell all processes that health is different; for use within health's transaction.
 
-    Call it before writing the rows that it tells of: `change` too locks PublishedState
-    first, and two that lock in another order can meet in a deadlock.
+    Who writes the rows that it tells of locks PublishedState before: `change` does so too,
+    and two that lock in another order can meet in a deadlock.
     """
     PublishedState.lock()
     PublishedState.objects.update(health_version=F("health_version") + 1)

@@ -11,14 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.utils import timezone
-
+from pools.control import clock
+from pools.control.clock import Jumps
 from pools.core.document import AdminState, ProbeKind
 from pools.core.fields import host_port
-from pools.core.probing import Verdict
+from pools.core.probing import STALE_INTERVALS, Verdict
 from pools.models import Backend
-
-_STALE_INTERVALS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,18 +27,24 @@ class Reading:
     until: datetime | None
 
 
+def fresh_for(interval_s: float) -> timedelta:
+    """How long verdicts hold after a pool's last round."""
+    return timedelta(seconds=STALE_INTERVALS * interval_s)
+
+
 def stale_at(done_at: datetime, interval_s: float) -> datetime:
     """From when on verdicts are unknown, of a pool whose last round ended at `done_at`."""
-    return done_at + timedelta(seconds=_STALE_INTERVALS * interval_s)
+    return done_at + fresh_for(interval_s)
 
 
 def health_map(now: datetime | None = None) -> dict[str, Verdict]:
     """The verdict on each backend, by key; one query."""
-    return read(now or timezone.now()).verdicts
+    return read(now or clock.now()).verdicts
 
 
-def read(now: datetime) -> Reading:
-    """The verdicts at `now`; one query, whatever the number of pools."""
+def read(now: datetime, jumps: Jumps | None = None) -> Reading:
+    """The verdicts at `now`, by the database's clock; one query for any number of pools."""
+    jumps = jumps or Jumps()
     verdicts: dict[str, Verdict] = {}
     until: datetime | None = None
     rows = Backend.objects.values_list(
@@ -58,9 +62,10 @@ def read(now: datetime) -> Reading:
         verdicts[key] = Verdict.UNKNOWN
         if kind == ProbeKind.OFF or state == AdminState.MAINT:
             continue
-        if done_at and now < stale_at(done_at, interval_s):
+        holds = fresh_for(interval_s)
+        if done_at and (age := jumps.age(done_at, now)) < holds:
             verdicts[key] = Verdict(verdict or Verdict.UNKNOWN)
-            news_at = stale_at(done_at, interval_s)
+            news_at = now + holds - age
         else:
             news_at = now + timedelta(seconds=interval_s)  # when a round may have ended
         until = min(until, news_at) if until else news_at
@@ -70,17 +75,15 @@ def read(now: datetime) -> Reading:
 def recovered(ejected: Mapping[str, datetime]) -> Iterator[str]:
     """Which of the ejected backends, by key with when that was, a probe has passed since.
 
-    One query. A round that ended more than an interval after the ejection began after it.
+    One query. It must have been in a round that began after the ejection.
     """
     rows = Backend.objects.filter(
         pool__name__in={key.partition("/")[0] for key in ejected},
         health__verdict=Verdict.UP,
         health__failures=0,
-    ).values_list(
-        "pool__name", "host", "port", "pool__probe_interval_s", "pool__schedule__done_at"
-    )
-    for pool, host, port, interval_s, done_at in rows.order_by():
+    ).values_list("pool__name", "host", "port", "pool__schedule__began_at")
+    for pool, host, port, began_at in rows.order_by():
         key = f"{pool}/{host_port(host, port)}"
         since = ejected.get(key)
-        if since and done_at and done_at - since > timedelta(seconds=interval_s):
+        if since and began_at and began_at > since:
             yield key

@@ -11,6 +11,8 @@ Rules:
 - The database's absence never stops traffic: it goes on with what there is, or at the
   start with the last good configuration and health, and says so once. Where there are
   none, it is not `loaded`: then nobody can say which requests there is no route for.
+- Its thread also tells of the process (pools.control.telling), after each look that went
+  well.
 """
 
 from __future__ import annotations
@@ -24,25 +26,31 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from django.db import Error, connections
-from django.utils import timezone
+from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
 
 from pools import conf
-from pools.control import last_good, publish, verdicts, wake
+from pools.control import clock, last_good, publish, verdicts, wake
+from pools.control.processes import TURN_S
+from pools.control.reports import Certificates
+from pools.control.telling import Telling
 from pools.core.document import Document
 from pools.core.engine import Engine
 from pools.core.errors import DocumentError
 from pools.core.probing import Verdict
 from pools.core.snapshot import compile_snapshot
 from pools.models import PublishedState
+from pools.models.process import ProcessKind
 
 logger = logging.getLogger("pools.control")
 
 FIRST_LOOK_S = 5.0  # then the first request is served by the last good file
 _KEEP_HEALTH_S = 1.0  # health that turns more often is not written more often
 _STOP_S = 2.0
+_DATABASE = "database"  # a kind of trouble, whatever its words
 
 
 def engine() -> Engine:
@@ -56,6 +64,18 @@ def engine() -> Engine:
 def loaded() -> bool:
     """Whether the engine has anything to route by: a revision, 0 too, or the file."""
     return (_watcher or _begin()).loaded
+
+
+def tell_as(kind: ProcessKind, certificates: Certificates | None = None) -> None:
+    """What this process tells of itself as, and with what certificates; web, unless it says
+    otherwise before its first `engine()`."""
+    global _telling_as
+    _telling_as = kind, certificates
+
+
+def probing() -> dict[str, Any]:
+    """Whether anybody probes, as this process last read it: `ok`, `why`."""
+    return (_watcher or _begin()).telling.probing
 
 
 def stop() -> None:
@@ -87,11 +107,13 @@ class Watcher:
         self._revision: int | None = None  # the last one seen; None: none yet
         self._health: dict[str, Verdict] | None = None  # as last read; None: not yet
         self._health_version = 0
-        self._health_until: datetime | None = None
+        self._health_due: float | None = None  # of time.monotonic
+        self._jumps = clock.Jumps()
         self._health_kept: dict[str, Verdict] | None = None
         self._keep_health_at = 0.0
         self._ejected: dict[str, datetime] = {}  # key: when it was first seen so
         self._trouble = ""
+        self.telling = Telling(*_telling_as)
         self._stopping = threading.Event()
         self._woken = threading.Event()
         self._looked = threading.Event()
@@ -125,17 +147,23 @@ class Watcher:
                 self._trouble = ""
 
     def _look(self) -> None:
-        state = PublishedState.objects.filter(pk=PublishedState.KEY).first()
-        state = state or PublishedState()
+        begun = time.monotonic()
+        rows = PublishedState.objects.annotate(now=Now())
+        found = rows.filter(pk=PublishedState.KEY).first()
+        now, state = (found.now, found) if found else (clock.now(), PublishedState())
+        tick = time.monotonic()
+        if jump := self._jumps.look(now, begun, tick):
+            logger.warning("the clock jumped by %+.0f s", jump.total_seconds())
         new = state.revision != self._revision
-        now = timezone.now()
-        due = self._health_until is not None and now >= self._health_until
+        due = self._health_due is not None and tick >= self._health_due
         if new or due or state.health_version != self._health_version:
-            reading = verdicts.read(now)
+            reading = verdicts.read(now, self._jumps)
             with self._swapping:
                 self._health = reading.verdicts
                 self.engine.apply_health(reading.verdicts)
-            self._health_until = reading.until
+            self._health_due = (
+                tick + (reading.until - now).total_seconds() if reading.until else None
+            )
             self._health_version = state.health_version
         if new:  # after health, so that no backend known to be down is tried first
             self._load(state.revision)
@@ -212,7 +240,7 @@ class Watcher:
 
     def _complain(self, error: Exception) -> None:
         """Log trouble once, whatever its words, until it is over."""
-        kind = "database" if isinstance(error, Error) else repr(error)
+        kind = _DATABASE if isinstance(error, Error) else repr(error)
         before, self._trouble = self._trouble, kind
         if before == kind:
             return
@@ -233,14 +261,19 @@ class Watcher:
         thread.start()
 
     def _run(self) -> None:
+        look_at, woken = 0.0, True
         try:
             while not self._stopping.is_set():
-                self.look()
-                if self._trouble:
-                    connections.close_all()  # the next look connects anew
-                self._looked.set()
-                self._woken.wait(self.interval_s)
+                if woken or time.monotonic() >= look_at:
+                    self.look()
+                    if self._trouble:
+                        connections.close_all()  # the next look connects anew
+                    self._looked.set()
+                    look_at = time.monotonic() + self.interval_s
+                self.telling.turn(self.engine, database=self._trouble != _DATABASE)
+                woken = self._woken.wait(min(self.interval_s, TURN_S))
                 self._woken.clear()
+            self.telling.end()
         finally:
             connections.close_all()  # this thread's
 
@@ -249,6 +282,7 @@ class Watcher:
 
 
 _watcher: Watcher | None = None
+_telling_as: tuple[ProcessKind, Certificates | None] = (ProcessKind.WEB, None)
 _beginning = threading.Lock()
 
 

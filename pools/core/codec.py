@@ -17,10 +17,13 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from pools.core import rules
-from pools.core.document import Document, HeaderEdit, Part
+from pools.core.document import Document, HeaderEdit, Part, Probe
 from pools.core.errors import DocumentError, Path, Problem
 
 P = TypeVar("P", bound=Part)
+
+# Pairs that are a mapping in plain data.
+MAPPINGS = frozenset({(HeaderEdit, "set"), (Probe, "headers")})
 
 
 # By hand, as mypy takes a frozen dataclass for no key of functools.cache.
@@ -69,7 +72,7 @@ def _items(part: Part, defaults: bool) -> Iterator[tuple[str, Any]]:
         value = getattr(part, spec.name)
         if not defaults and value == _default(spec):
             continue
-        if isinstance(part, HeaderEdit) and spec.name == "set":
+        if (type(part), spec.name) in MAPPINGS:
             yield spec.name, dict(value)
         else:
             yield spec.name, _plain(value, defaults)

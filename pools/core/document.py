@@ -18,7 +18,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict
 
-from pools.core import fields
+from pools.core import fields, probe_fields
 
 Flag = Annotated[bool, Strict()]
 Port = Annotated[
@@ -95,8 +95,11 @@ class RetryOn(StrEnum):
 
 
 class ProbeKind(StrEnum):
+    """tcp: a connection, and what is sent and expected on it. tls: a handshake."""
+
     HTTP = "http"
     TCP = "tcp"
+    TLS = "tls"
     OFF = "off"
 
 
@@ -216,7 +219,14 @@ class Probe(Part):
     """Active checks (nginx Plus: 5 s, 2xx-3xx; HAProxy: rise 2, fall 3).
 
     `host` empty: the backend's host. `port` 0: the backend's port; a Unix socket has no
-    other. `text` empty: any.
+    other. Of http: `text` and `json_path` empty: any answer of an expected status will do;
+    what they expect must be in the first `body_bytes`. Of tcp: `send` and `expect` are
+    texts with escapes (\\r\\n, \\x00), empty: a connection is enough.
+
+    `interval_s` is from one probe of a backend to the next; `fast_interval_s` while it is
+    between up and down (HAProxy fastinter), `down_interval_s` while it is down (downinter);
+    0: the same as `interval_s`. A certificate with fewer than `certificate_days` left is
+    warned of; 0: never. `fast_s` and `down_s` are what comes of all this.
     """
 
     kind: ProbeKind = ProbeKind.HTTP
@@ -225,13 +235,33 @@ class Probe(Part):
     host: Annotated[str, AfterValidator(fields.host_header_or_empty)] = ""
     port: Annotated[int, Strict(), AfterValidator(fields.port_or_zero)] = 0
     statuses: Annotated[
-        str, BeforeValidator(fields.text_of_int), AfterValidator(fields.statuses)
+        str, BeforeValidator(probe_fields.text_of_int), AfterValidator(probe_fields.statuses)
     ] = "200-399"
-    text: Annotated[str, AfterValidator(fields.probe_text)] = ""
+    headers: HeaderSet = ()
+    text: Annotated[str, AfterValidator(probe_fields.probe_text)] = ""
+    json_path: Annotated[str, AfterValidator(probe_fields.json_path)] = ""
+    json_value: Annotated[str, AfterValidator(probe_fields.probe_text)] = ""
+    body_bytes: Annotated[int, Strict(), AfterValidator(probe_fields.probe_bytes)] = 65_536
+    follow_redirects: Flag = False
+    send: Annotated[str, AfterValidator(probe_fields.escaped)] = ""
+    expect: Annotated[str, AfterValidator(probe_fields.escaped)] = ""
+    certificate_days: Count = 14
     interval_s: Annotated[float, Strict(), AfterValidator(fields.interval)] = 5.0
+    fast_interval_s: Annotated[float, Strict(), AfterValidator(fields.interval_or_zero)] = 1.0
+    down_interval_s: Annotated[float, Strict(), AfterValidator(fields.interval_or_zero)] = 0.0
     timeout_s: Seconds = 2.0
     rise: Positive = 2
     fall: Positive = 3
+
+    @property
+    def fast_s(self) -> float:
+        """The interval between up and down: never longer than the usual one."""
+        return min(self.fast_interval_s or self.interval_s, self.interval_s)
+
+    @property
+    def down_s(self) -> float:
+        """The interval while down."""
+        return self.down_interval_s or self.interval_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,8 +32,9 @@ from pools.core.document import Document
 from pools.core.exchange import Attempt, Exchange
 from pools.core.probing import Verdict
 from pools.core.request import RequestHead
-from pools.core.runtime import BackendStatus, PoolState
+from pools.core.runtime import PoolState
 from pools.core.snapshot import Snapshot, compile_snapshot
+from pools.core.status import BackendStatus, Ejection, Leaving, Notable, PoolStatus
 
 __all__ = ["Attempt", "BackendStatus", "Engine", "Exchange"]
 
@@ -96,24 +97,40 @@ class Engine:
 
     def ejected(self) -> frozenset[str]:
         """The keys of the backends that are ejected now."""
-        now = self.clock()
-        keys: set[str] = set()
-        with self._changing:
-            for pool in self._pools.values():
-                with pool.lock:
-                    keys.update(pool.ejected(now=now))
-        return frozenset(keys)
+        return frozenset(ejection.key for ejection in self.notable().ejections)
 
-    def status(self) -> tuple[BackendStatus, ...]:
-        """All backends of the snapshot, in its order."""
+    def notable(self) -> Notable:
+        """What is not as usual now, of the snapshot's pools. Cheap enough to ask for again
+        and again: it costs a look at each backend."""
         now = self.clock()
-        found: list[BackendStatus] = []
+        ejections: list[Ejection] = []
+        leaving: list[Leaving] = []
+        panic: list[str] = []
         with self._changing:
             for name in self.snapshot.pools:
                 pool = self._pools[name]
                 with pool.lock:
-                    found += pool.status(now=now)
+                    ejections += pool.ejections(now=now)
+                    leaving += pool.leaving()
+                    if pool.panics(now=now):
+                        panic.append(name)
+        return Notable(tuple(ejections), tuple(panic), tuple(leaving))
+
+    def pools(self) -> tuple[PoolStatus, ...]:
+        """All pools of the snapshot with their backends, in its order."""
+        now = self.clock()
+        found: list[PoolStatus] = []
+        with self._changing:
+            for name in self.snapshot.pools:
+                pool = self._pools[name]
+                with pool.lock:
+                    backends = tuple(pool.status(now=now))
+                    found.append(PoolStatus(name, pool.panic, backends))
         return tuple(found)
+
+    def status(self) -> tuple[BackendStatus, ...]:
+        """All backends of the snapshot, in its order."""
+        return tuple(backend for pool in self.pools() for backend in pool.backends)
 
     def match(self, head: RequestHead) -> CompiledRoute | None:
         """The route that takes the request; None: there is none."""

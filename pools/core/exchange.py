@@ -58,6 +58,7 @@ class Exchange:
         "_responded",
         "_retrying",
         "_tried",
+        "_tunnel",
         "_well",
         "attempts",
         "deadline",
@@ -90,6 +91,7 @@ class Exchange:
         self._retrying = False  # holds a part of the retry budget
         self._responded = False
         self._well = False  # the lease's backend gave an answer that is no failure
+        self._tunnel = False  # the lease is counted among its backend's tunnels
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -138,7 +140,11 @@ class Exchange:
         if not self._stale(failure):
             reason = RetryOn(failure.kind.value)
             again = self._judge(
-                reason, failure.bytes_sent, failure.replayable, ours=failure.ours
+                reason,
+                failure.words,
+                bytes_sent=failure.bytes_sent,
+                replayable=failure.replayable,
+                ours=failure.ours,
             )
             if not again:
                 self._end_lease()
@@ -163,7 +169,7 @@ class Exchange:
         reason = _BAD_STATUS.get(status)
         if reason is None:
             self._well = True
-        elif self._judge(reason, True, replayable):
+        elif self._judge(reason, f"status {status}", bytes_sent=True, replayable=replayable):
             return True
         self._responded = True
         if self._retrying:
@@ -171,6 +177,13 @@ class Exchange:
             with self._pool.lock:
                 self._end_retry()
         return False
+
+    def becomes_tunnel(self) -> None:
+        """The answer switched protocols: until its end this is a tunnel, and no request."""
+        if self._lease is not None and not self._tunnel:
+            with self._pool.lock:
+                self._lease.tunnels += 1
+            self._tunnel = True
 
     def close(self) -> None:
         """End the exchange and all it holds. May be called again.
@@ -224,7 +237,13 @@ class Exchange:
         return self.deadline is not None and self._clock() >= self.deadline
 
     def _judge(
-        self, reason: RetryOn, bytes_sent: bool, replayable: bool, *, ours: bool = False
+        self,
+        reason: RetryOn,
+        words: str,
+        *,
+        bytes_sent: bool,
+        replayable: bool,
+        ours: bool = False,
     ) -> bool:
         """Report the failure to passive health unless it is `ours`, and decide on another
         attempt.
@@ -235,7 +254,7 @@ class Exchange:
         with pool.lock:
             now = self._clock()
             assert self._lease is not None
-            if not ours and pool.failed(self._lease, now=now):
+            if not ours and pool.failed(self._lease, words, now=now):
                 self.ejected += (self._lease.key,)
             again = (
                 not self._responded
@@ -267,6 +286,9 @@ class Exchange:
     def _release(self) -> None:
         """End the lease, if there is one. Its caller holds the pool's lock."""
         if self._lease is not None:
+            if self._tunnel:
+                self._lease.tunnels -= 1
+                self._tunnel = False
             self._lease.in_flight -= 1
             self._pool.in_flight -= 1
             self._lease = None

@@ -20,13 +20,11 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")  # underscores occur in container names
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")  # RFC 9110 §5.5
 _TARGET = re.compile(r"/[!-\"$-~]*")
-_STATUSES = re.compile(r"([1-5]\d\d)(?:-([1-5]\d\d))?")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\r\n\t ]+-----END CERTIFICATE-----")
 
 DAY_S = 86_400.0
 UNIX = "unix:"
 UNIX_PATH_BYTES = 107  # sun_path of Linux is 108, with a final NUL
-PROBED_BYTES = 65_536  # of an answer's body are looked at for the expected text
 
 # Framing and hop-by-hop fields are the proxy's own; Host has its mode.
 RESERVED_HEADERS = frozenset(
@@ -136,6 +134,10 @@ def interval(value: float) -> float:
     return value
 
 
+def interval_or_zero(value: float) -> float:
+    return value if value == 0 else interval(value)
+
+
 def token(value: str) -> str:
     if not _TOKEN.fullmatch(value):
         raise ValueError(
@@ -209,11 +211,6 @@ def header_remove(values: tuple[str, ...]) -> tuple[str, ...]:
 def pairs_of_mapping(value: Any) -> Any:
     """A file's mapping as pairs; anything else goes on to the type check."""
     return tuple(value.items()) if isinstance(value, Mapping) else value
-
-
-def text_of_int(value: Any) -> Any:
-    """YAML reads `200` as a number where `200-399` is text."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def hostname(value: str) -> str:
@@ -330,33 +327,6 @@ def target(value: str) -> str:
     if not _TARGET.fullmatch(value):
         raise ValueError(f"{value!r} is not a path: begin it with '/', no space or '#'")
     return value
-
-
-def probe_text(value: str) -> str:
-    if len(value.encode("utf-8", "surrogatepass")) > PROBED_BYTES:
-        raise ValueError(f"too long: a probe reads the first {PROBED_BYTES} bytes of an answer")
-    return value
-
-
-def status_ranges(value: str) -> tuple[tuple[int, int], ...]:
-    """ "200-399,418" as inclusive ranges: ((200, 399), (418, 418))."""
-    ranges = []
-    for item in value.replace(" ", "").split(","):
-        found = _STATUSES.fullmatch(item)
-        low = int(found[1]) if found else 0
-        high = int(found[2] or low) if found else 0
-        if not found or low > high:
-            raise ValueError(
-                f"{item!r} is not a status or range: use statuses such as 200-399,418"
-            )
-        ranges.append((low, high))
-    return tuple(ranges)
-
-
-def statuses(value: str) -> str:
-    return ",".join(
-        f"{low}" if low == high else f"{low}-{high}" for low, high in status_ranges(value)
-    )
 
 
 def pem_or_empty(value: str) -> str:

@@ -18,29 +18,33 @@ from __future__ import annotations
 from pools.core import document
 
 MAX_EJECTION_S = 300.0  # Envoy's max_ejection_time
+MOST_CHARS = 200  # of a failure's words; a backend may have a say in them
 
 
 class PassiveState:
     """One backend's failures and ejections, as one process saw them.
 
-    `failures` are in a row, `times` are remembered ejections, `until` is when the last of
-    them ends or ended.
+    `failures` are in a row, `words` are the last one's. `times` are remembered ejections,
+    `until` is when the last of them ends or ended, and `why` what it was for.
     """
 
-    __slots__ = ("failures", "times", "until")
+    __slots__ = ("failures", "times", "until", "why", "words")
 
     def __init__(self) -> None:
         self.failures = 0
         self.times = 0
         self.until = float("-inf")
+        self.words = ""
+        self.why = ""
 
     def ejected(self, now: float) -> bool:
         return now < self.until
 
-    def failed(self, spec: document.Passive) -> bool:
+    def failed(self, spec: document.Passive, words: str) -> bool:
         """Count a failure; True: the backend is due for ejection."""
         if not spec.failures:
             return False
+        self.words = words
         self.failures = min(self.failures + 1, spec.failures)
         return self.failures == spec.failures
 
@@ -50,6 +54,9 @@ class PassiveState:
         self.times = max(self.times - forgotten, 0) + 1
         self.until = now + min(base * self.times, max(MAX_EJECTION_S, base))
         self.failures = 0
+        run = f"{spec.failures} failed requests in a row, the last"
+        words = " ".join(self.words.split())[:MOST_CHARS]
+        self.why = f"{run if spec.failures > 1 else 'a failed request'}: {words}"
 
     def recover(self, now: float) -> None:
         """End the ejection and the count of failures; earlier ejections stay remembered."""

@@ -45,6 +45,7 @@ class Failure:
     `bytes_sent`: any byte of the request was written. `replayable`: its body is unread, or
     can be sent again. `reused`: on a kept-alive connection, and no byte of an answer came.
     `ours`: this process lacked something, such as files; the backend is not to blame.
+    `words` say what happened, for people.
     """
 
     kind: FailureKind
@@ -52,6 +53,7 @@ class Failure:
     replayable: bool
     reused: bool = False
     ours: bool = False
+    words: str = "no whole answer"
 
 
 def decide(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from pools.core import probe_fields
 from pools.core.document import (
     Condition,
     CookieSecure,
@@ -14,6 +15,8 @@ from pools.core.document import (
     Policy,
     Pool,
     PrefixMode,
+    Probe,
+    ProbeKind,
     Route,
     SameSite,
 )
@@ -52,15 +55,56 @@ def pool_problems(pool: Pool, at: Path = ()) -> Iterator[Problem]:
             (*at, "sticky", "secure"),
             "browsers refuse a cookie of SameSite None that is not Secure: use auto or always",
         )
-    if pool.probe.timeout_s > pool.probe.interval_s:
-        yield Problem(
-            (*at, "probe", "timeout_s"),
-            f"{pool.probe.timeout_s:g} s is longer than the interval of "
-            f"{pool.probe.interval_s:g} s: make it shorter",
-        )
+    yield from probe_problems(pool.probe, (*at, "probe"))
     yield from _repeated(
         (*at, "backends"), "host", (backend.address for backend in pool.backends)
     )
+
+
+def probe_problems(probe: Probe, at: Path = ()) -> Iterator[Problem]:
+    """What must hold within one probe.
+
+    What its kind does not look at may stand there, as kinds are tried and changed; but for
+    what promises a check that nobody makes.
+    """
+    if probe.timeout_s > probe.interval_s:
+        yield Problem(
+            (*at, "timeout_s"),
+            f"{probe.timeout_s:g} s is longer than the interval of "
+            f"{probe.interval_s:g} s: make it shorter",
+        )
+    if 0 < probe.down_interval_s < probe.interval_s:
+        yield Problem(
+            (*at, "down_interval_s"),
+            f"{probe.down_interval_s:g} s is shorter than the interval of "
+            f"{probe.interval_s:g} s: make it longer, or 0 for the same",
+        )
+    if probe.kind is ProbeKind.HTTP and probe.json_value and not probe.json_path:
+        yield Problem((*at, "json_path"), "say where json_value is to stand")
+    checks = {
+        "json_path": (probe.json_path, ProbeKind.HTTP),
+        "json_value": (probe.json_value, ProbeKind.HTTP),
+        "send": (probe.send, ProbeKind.TCP),
+        "expect": (probe.expect, ProbeKind.TCP),
+    }
+    for name, (value, kind) in checks.items():
+        if value and probe.kind not in (kind, ProbeKind.OFF):
+            yield Problem((*at, name), f"is for probes of kind {kind}: remove it")
+    if probe.kind is ProbeKind.HTTP and probe.method == "HEAD":
+        for name in ("text", "json_path"):
+            if getattr(probe, name):
+                yield Problem((*at, name), "an answer to HEAD has no body: use GET")
+    expected = {
+        ProbeKind.HTTP: ("text", probe.text.encode("utf-8", "surrogatepass")),
+        ProbeKind.TCP: ("expect", probe_fields.unescaped(probe.expect)),
+    }
+    name, text = expected.get(probe.kind, ("", b""))
+    if len(text) > probe.body_bytes:
+        yield Problem(
+            (*at, name),
+            f"{len(text)} bytes cannot be in the first {probe.body_bytes} of an answer: "
+            "make body_bytes larger",
+        )
 
 
 def route_problems(route: Route, at: Path = ()) -> Iterator[Problem]:

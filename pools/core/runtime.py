@@ -14,7 +14,6 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from random import Random
 from threading import Lock
 
@@ -26,6 +25,7 @@ from pools.core.passive import PassiveState
 from pools.core.probing import Verdict
 from pools.core.request import RequestHead
 from pools.core.retry import RetryBudget
+from pools.core.status import BackendStatus, Ejection, Leaving
 
 _NEVER = float("inf")
 _LONG_AGO = float("-inf")
@@ -33,20 +33,6 @@ _LONG_AGO = float("-inf")
 # Envoy's min_weight_percent; and how finely the scale is followed.
 SLOW_START_FLOOR = 0.1
 SLOW_START_STEPS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class BackendStatus:
-    """What is known of one backend now. `why` says what keeps it, or what is overruled."""
-
-    key: str
-    pool: str
-    state: AdminState
-    verdict: Verdict
-    in_flight: int
-    ejected_for_s: float
-    available: bool
-    why: str
 
 
 class BackendState:
@@ -60,6 +46,7 @@ class BackendState:
         "passive",
         "seed",
         "sticky",
+        "tunnels",
         "verdict",
         "warm_from",
         "weight",
@@ -71,6 +58,7 @@ class BackendState:
         self.seed = backend.seed
         self.verdict = verdict
         self.in_flight = 0
+        self.tunnels = 0  # of those in flight
         self.passive = PassiveState()
         self.warm_from = _LONG_AGO  # when its slow start began
         # For the balancer.
@@ -100,7 +88,7 @@ class BackendState:
 class PoolState:
     """The states of one pool's backends, and the choice among them.
 
-    Who calls a method holds `lock`.
+    Who calls a method holds `lock`. `panic`: health is ignored, as of the last `_settle`.
     """
 
     def __init__(
@@ -114,6 +102,7 @@ class PoolState:
         self.lock = Lock()
         self.in_flight = 0
         self.budget = RetryBudget()
+        self.panic = False
         self.backends: dict[str, BackendState] = {}
         self._members: tuple[BackendState, ...] = ()
         self._tiers: tuple[Sequence[BackendState], ...] = ()
@@ -212,11 +201,13 @@ class PoolState:
         """Work out tiers, weights and who may keep its clients; and for how long."""
         ready = [state for state in self._members if state.ready]
         healthy = [state for state in ready if state.healthy(now)]
+        self.panic = False
         # Where backups alone are in good health it is for them to step in, not to panic.
         if not healthy or any(not state.backup for state in healthy):
             spec = self.pool.spec.passive
             if passive.panics(spec, selectable=len(healthy), ready=len(ready)):
                 healthy = ready
+                self.panic = True
         tiers = (
             [state for state in healthy if not state.backup],
             [state for state in healthy if state.backup],
@@ -256,10 +247,10 @@ class PoolState:
             state.verdict = verdict
         self._until = _LONG_AGO
 
-    def failed(self, state: BackendState, *, now: float) -> bool:
+    def failed(self, state: BackendState, words: str, *, now: float) -> bool:
         """Count a failure of a backend; whether that ejects it."""
         spec = self.pool.spec.passive
-        if state.passive.ejected(now) or not state.passive.failed(spec):
+        if state.passive.ejected(now) or not state.passive.failed(spec, words):
             return False
         ready = [other for other in self._members if other.ready]
         others = sum(other.healthy(now) for other in ready if other is not state)
@@ -284,8 +275,24 @@ class PoolState:
 
     # --- telling -----------------------------------------------------------------------
 
-    def ejected(self, *, now: float) -> list[str]:
-        return [state.key for state in self._members if state.passive.ejected(now)]
+    def panics(self, *, now: float) -> bool:
+        if now >= self._until:
+            self._settle(now)
+        return self.panic
+
+    def ejections(self, *, now: float) -> list[Ejection]:
+        return [
+            Ejection(state.key, state.passive.until - now, state.passive.why)
+            for state in self._members
+            if state.passive.ejected(now)
+        ]
+
+    def leaving(self) -> list[Leaving]:
+        return [
+            Leaving(state.key, state.in_flight - state.tunnels, state.tunnels)
+            for state in self._members
+            if state.in_flight and state.backend.spec.state is not AdminState.READY
+        ]
 
     def status(self, *, now: float) -> list[BackendStatus]:
         if now >= self._until:
@@ -300,7 +307,7 @@ class PoolState:
         if state.verdict is Verdict.DOWN:
             ill = "probes say down"
         elif ejected_for_s:
-            ill = f"ejected for {ejected_for_s:.0f} s after failed requests"
+            ill = f"ejected for {ejected_for_s:.0f} s: {state.passive.why}"
         if spec.state is AdminState.MAINT:
             why = "in maintenance"
         elif spec.state is AdminState.DRAIN:
@@ -319,6 +326,7 @@ class PoolState:
             state=spec.state,
             verdict=state.verdict,
             in_flight=state.in_flight,
+            tunnels=state.tunnels,
             ejected_for_s=ejected_for_s,
             available=usable and not state.full,
             why=why,

@@ -278,6 +278,7 @@ class Attempts(ABC):
                 replayable=self._replayable,
                 reused=upstream is not None and upstream.reused and not upstream.answered,
                 ours=error.ours,
+                words=error.reason,
             )
         )
         self._place_released()

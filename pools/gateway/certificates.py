@@ -35,6 +35,7 @@ LOOK_S = 2.0
 SOON = timedelta(days=14)  # clients of Let's Encrypt renew 30 days ahead
 REMIND_S = 86_400.0
 MOST_NAMED = 10  # in a line
+MOST_TOLD = 100  # in a row of the database
 # Forward secret and authenticated, for TLS 1.2; those of 1.3 all are.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 DEFAULTS = ("default", "default.pem", "default.crt")
@@ -108,6 +109,17 @@ class Certificates:
                 "days_left": (one.until - now).days,  # below 0: it has expired
             }
             for one in self._by_end()
+        ]
+
+    def ends(self) -> list[dict[str, str]]:
+        """Name and end of those that end first, for who tells of this process. Another thread
+        may ask."""
+        return [
+            {
+                "name": one.names[0] if one.names else one.chain.name,
+                "until": f"{one.until:%Y-%m-%dT%H:%M:%SZ}",
+            }
+            for one in self._by_end()[:MOST_TOLD]
         ]
 
     def _follow(self) -> None:

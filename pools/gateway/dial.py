@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import ssl
 from collections.abc import Hashable
@@ -12,16 +11,12 @@ from pools import net
 from pools.core.compiled import CompiledBackend, CompiledPool
 from pools.core.retry import FailureKind
 from pools.gateway.idle import IdleConnections
-from pools.gateway.resolver import Resolver
 from pools.gateway.upstream import Upstream
+from pools.resolver import Resolver
 from pools.wire.errors import UpstreamError
 
 logger = logging.getLogger("pools.gateway")
 
-# Files, memory and local ports: a crowd of clients uses them up, and must get nobody ejected.
-_OURS = frozenset(
-    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
-)
 MOST_EACH_S = 1.0  # for an address while there are others
 
 
@@ -50,7 +45,8 @@ class Dialler:
         except TimeoutError:
             raise _cannot(f"timed out after {timeout_s:g} s") from None
         except OSError as error:  # of TLS too
-            raise _cannot(str(error), ours=error.errno in _OURS) from error
+            # A crowd of clients uses them up, and must get nobody ejected.
+            raise _cannot(net.words(error), ours=error.errno in net.OURS) from error
         except Exception as error:  # a request must not wait for ever for what broke here
             logger.exception("connecting to %s", backend.key)
             raise _cannot(repr(error)) from error

@@ -336,6 +336,7 @@ class Forwarding(Attempts):
         to_client = upstream.parser.take()
         self._upstream = None
         upstream.release()
+        self._exchange.becomes_tunnel()
         self._gateway.tunnel_opened(self, self._client)
         early, transport = self._client.leave_to_tunnel()
         self._tunnel = Tunnel(

@@ -29,8 +29,8 @@ from pools.gateway.forwarding import Forwarding
 from pools.gateway.idle import IdleConnections
 from pools.gateway.queues import Queues
 from pools.gateway.records import Records
-from pools.gateway.resolver import Resolver
 from pools.gateway.troubles import Troubles
+from pools.resolver import Resolver
 from pools.wire.ids import make_id
 
 logger = logging.getLogger("pools.gateway")

@@ -24,7 +24,7 @@ from typing import Any, cast
 
 from pools import native
 from pools.gateway.certificates import Certificates
-from pools.gateway.figures import GAUGES, Whole, backends
+from pools.gateway.figures import GAUGES, Whole, pools
 from pools.gateway.gateway import Gateway
 from pools.gateway.status_page import Hosts, Page, StatusPage, line
 
@@ -34,27 +34,36 @@ ANSWER_S = 2.0  # what another worker has
 ANSWER_BYTES = 64 * 1024 * 1024
 SUFFIX = ".status"
 
+Probing = Callable[[], dict[str, Any]]
+
 
 async def serve(
     sock: socket.socket | None,
     gateway: Gateway,
     folder: Path,
     certificates: Certificates | None = None,
+    probing: Probing = dict,
 ) -> Status:
     """Begin to answer on a listening socket, and the gateway's other workers in any case."""
-    status = Status(gateway, folder, certificates)
+    status = Status(gateway, folder, certificates, probing)
     await status.start(sock)
     return status
 
 
 class Status:
-    """What one worker answers. `folder` is that of the gateway's workers, and theirs alone."""
+    """What one worker answers. `folder` is that of the gateway's workers, and theirs alone.
+    `probing` says whether anybody probes."""
 
     def __init__(
-        self, gateway: Gateway, folder: Path, certificates: Certificates | None = None
+        self,
+        gateway: Gateway,
+        folder: Path,
+        certificates: Certificates | None = None,
+        probing: Probing = dict,
     ) -> None:
         self._gateway = gateway
         self._certificates = certificates
+        self._probing = probing
         self._folder = folder
         self._begun = time.monotonic()
         self._pid = os.getpid()
@@ -149,7 +158,8 @@ class Status:
                 whole.add(figures or {})
             except (KeyError, TypeError, ValueError):  # of another release, say
                 whole.workers.append({"pid": pid, "problem": "no answer that can be read"})
-        return json.dumps({**whole.plain(), "certificates": certificates}).encode()
+        beside = {"certificates": certificates, "probing": self._probing()}
+        return json.dumps({**whole.plain(), **beside}).encode()
 
     # --- this worker -----------------------------------------------------------------------
 
@@ -170,7 +180,7 @@ class Status:
         return {
             "worker": gauges,
             "counters": self._gateway.counters.plain(),
-            "backends": backends(self._gateway.engine),
+            **pools(self._gateway.engine),
         }
 
     # --- the others ------------------------------------------------------------------------

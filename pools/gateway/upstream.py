@@ -8,6 +8,7 @@ import select
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Protocol, cast
 
+from pools import net
 from pools.core.retry import FailureKind
 from pools.gateway.progress import PEER_CLOSED, events_now
 from pools.wire.errors import UpstreamError
@@ -152,7 +153,8 @@ class Upstream(asyncio.Protocol):
         if sender is None:
             self._idle.remove(self)
         else:
-            why = f"the connection to the backend broke: {error or 'it was closed'}"
+            how = net.words(error) if isinstance(error, OSError) else "it was closed"
+            why = f"the connection to the backend broke: {how}"
             sender.upstream_failed(UpstreamError(FailureKind.ERROR, why))
 
     def pause_writing(self) -> None:

@@ -39,6 +39,7 @@ from pools.gateway.arbiter import Plan
 from pools.gateway.counters import Counters
 from pools.gateway.gateway import Gateway
 from pools.gateway.listening import BACKLOG, Kind, Listener
+from pools.models.process import ProcessKind
 
 logger = logging.getLogger("pools.gateway")
 
@@ -81,6 +82,8 @@ class GatewayWorker(Worker):  # type: ignore[misc]
     def run(self) -> None:
         _raise_file_limit()
         sys.unraisablehook = certificates.without_bad_names(sys.unraisablehook)
+        ends = self.app.plan.certificates.ends if self.app.plan.certificates else list
+        watch.tell_as(ProcessKind.GATEWAY, ends)
         engine = watch.engine()
         # What was made until now stays: the collector need not look at it again and again.
         gc.collect()
@@ -143,7 +146,9 @@ class GatewayWorker(Worker):  # type: ignore[misc]
             if listener.kind is Kind.STATUS:
                 folder = self.app.run_folder
                 private.append(
-                    await status.serve(listener.sock, gateway, folder, plan.certificates)
+                    await status.serve(
+                        listener.sock, gateway, folder, plan.certificates, watch.probing
+                    )
                 )
             else:
                 public.append(await _accept(listener, plan, gateway))

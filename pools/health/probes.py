@@ -1,136 +1,148 @@
 """One probe of one backend: what was asked, and what came of it in words.
 
-A probe never raises and never takes longer than the pool's `timeout_s`. Redirects are
-answers like others, and proxies of the environment are not used.
+Rules:
+- A probe never raises and never takes longer than the pool's `timeout_s`: name, connection,
+  handshake, head, body and redirects share one deadline.
+- Its connection is closed on every way out, a cancelled task's too.
+- Proxies and anything else of the environment are not used.
+- What this process itself lacks says nothing of a backend: such a result is `ours`.
 """
 
 from __future__ import annotations
 
-import http.client
-import os
-import socket
-import ssl
-import time
-from collections.abc import Iterator
-from contextlib import closing
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-import requests
-from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError
-
-from pools import net
-from pools.core import fields
 from pools.core.document import Backend, Pool, ProbeKind
-from pools.health import bounded
+from pools.health.asking import certificates, http, talk, words
+from pools.health.asking.course import Course, Step
+from pools.health.asking.dial import Dial
+from pools.health.asking.link import FAREWELL_S
+from pools.resolver import Resolver
+from pools.wire.errors import UpstreamError
 
-USER_AGENT = "proxysite-probe"
+__all__ = ["Asker", "Result", "Step", "probe"]
+
+logger = logging.getLogger("pools.health")
+
+HELD_UP_S = 0.5  # a probe that ends so late was not the backend's to end
+SWEEP_S = 60.0  # between looks for names that nobody asks for any more
+
+_ASK: dict[ProbeKind, Callable[[Dial, Pool, Backend, Course], Awaitable[str]]] = {
+    ProbeKind.HTTP: http.ask,
+    ProbeKind.TCP: talk.ask_tcp,
+    ProbeKind.TLS: talk.ask_tls,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """`reason` is words for people; `code` is the HTTP status, where there was one."""
+    """`reason` is words for people; `code` is the HTTP status, where there was one.
+
+    `certificate_until`: of the certificate that a handshake met. `ours`: the probe failed
+    for what this process lacked (files, memory, its turn on the processor); it says nothing
+    of the backend, and nothing should be made of it.
+    """
 
     ok: bool
     reason: str
-    code: int | None = None
     latency_ms: float
+    code: int | None = None
+    timed_out: bool = False
+    certificate_until: datetime | None = None
+    ours: bool = False
 
 
-def probe(pool: Pool, backend: Backend) -> Result:
-    """Ask a backend as its pool's probe says; kind off is for the caller to leave out."""
-    started = time.monotonic()
-    code = None
-    try:
-        if pool.probe.kind is ProbeKind.TCP:
-            ok, reason = _tcp(pool, backend)
-        else:
-            ok, reason, code = _http(pool, backend)
-    except (OSError, http.client.HTTPException, HTTPError) as error:
-        ok, reason = False, _words(error, pool.probe.timeout_s)
-    latency_ms = (time.monotonic() - started) * 1000
-    return Result(ok=ok, reason=reason, code=code, latency_ms=latency_ms)
+class Asker:
+    """Probes on one loop: its names and TLS contexts are kept from one to the next."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._resolver = Resolver(loop)
+        self._dial = Dial(loop, self._resolver)
+        self._sweep_at = loop.time() + SWEEP_S
+
+    async def ask(
+        self, pool: Pool, backend: Backend, steps: list[Step] | None = None
+    ) -> Result:
+        """Ask a backend as its pool's probe says; kind off is for the caller to leave out.
+
+        `steps`, where given, gets what was done, step by step.
+        """
+        self._sweep()
+        course = Course(steps)
+        try:
+            result = await self._ask(pool, backend, course)
+            if course.link is not None:
+                left_s = pool.probe.timeout_s - course.took_s()
+                await course.link.leave(
+                    within_s=min(FAREWELL_S, left_s),
+                    first=pool.probe.kind is not ProbeKind.HTTP,
+                )
+        finally:
+            course.close()
+        return result
+
+    async def _ask(self, pool: Pool, backend: Backend, course: Course) -> Result:
+        """The connection stays open only where there is an answer."""
+        spec = pool.probe
+        ok = answered = timed_out = ours = False
+        try:
+            async with asyncio.timeout(spec.timeout_s) as time:
+                reason = await _ASK[spec.kind](self._dial, pool, backend, course)
+            ok = answered = True
+        except words.Unmet as unmet:
+            reason, answered = str(unmet), True
+        except TimeoutError as error:
+            timed_out = True
+            if time.expired():
+                reason = f"timed out after {spec.timeout_s:g} s {course.doing}"
+                ours = course.took_s() > spec.timeout_s + HELD_UP_S
+            else:
+                reason = words.of(error)  # TCP's own time was over first
+        except (OSError, UpstreamError) as error:
+            reason, ours = words.of(error), words.is_ours(error)
+        except Exception as error:
+            logger.exception("probing %s/%s", pool.name, backend.address)
+            reason, ours = words.of(error), True
+        latency_ms = course.took_s() * 1000
+        if not ok:
+            course.done(reason)
+        if not answered:
+            course.close()
+        if ok:
+            reason = _warned(reason, course.certificate_until, spec.certificate_days)
+        return Result(
+            ok=ok,
+            reason=words.printable(reason),
+            latency_ms=latency_ms,
+            code=course.code,
+            timed_out=timed_out,
+            certificate_until=course.certificate_until,
+            ours=ours,
+        )
+
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP_S
+            self._resolver.sweep(now)
 
 
-def _tcp(pool: Pool, backend: Backend) -> tuple[bool, str]:
-    with bounded.connect(*_address(pool, backend), timeout_s=pool.probe.timeout_s):
-        return True, "connected"
+def probe(pool: Pool, backend: Backend, steps: list[Step] | None = None) -> Result:
+    """`Asker.ask` for code without a loop."""
+
+    async def ask() -> Result:
+        return await Asker(asyncio.get_running_loop()).ask(pool, backend, steps)
+
+    return asyncio.run(ask())
 
 
-def _http(pool: Pool, backend: Backend) -> tuple[bool, str, int]:
-    spec = pool.probe
-    host, port = _address(pool, backend)
-    authority = fields.host_port(host, port) if port else backend.hostname
-    headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
-    if spec.host:
-        headers["Host"] = spec.host
-    request = requests.Request(
-        spec.method, f"{backend.scheme}://{authority}{spec.path}", headers=headers
-    )
-    # The adapter alone and no session: no redirects, cookies, proxies or .netrc.
-    with closing(bounded.Adapter((host, port), pool.tls)) as adapter:
-        response = adapter.send(request.prepare(), stream=True, timeout=spec.timeout_s)
-        with closing(response):
-            code = response.status_code
-            expected = fields.status_ranges(spec.statuses)
-            if not any(low <= code <= high for low, high in expected):
-                return False, f"status {code}, expected {spec.statuses}", code
-            if spec.text and not _holds(response.raw, spec.text.encode()):
-                return False, f"status {code}, but the expected text is not in it", code
-            return True, f"status {code}", code
-
-
-def _address(pool: Pool, backend: Backend) -> bounded.Address:
-    """Where to ask; a Unix socket has no other port to ask at."""
-    return backend.host, 0 if backend.unix else pool.probe.port or backend.port
-
-
-def _holds(body: BaseHTTPResponse, text: bytes) -> bool:
-    """Whether the first fields.PROBED_BYTES hold the text; ends as soon as it was seen."""
-    seen = b""
-    while len(seen) < fields.PROBED_BYTES:
-        piece = body.read1(fields.PROBED_BYTES - len(seen), decode_content=False)
-        if not piece:
-            return False
-        seen += piece
-        if text in seen:
-            return True
-    return False
-
-
-def _words(error: BaseException, timeout_s: float) -> str:
-    """What went wrong, for people; the libraries' wrappings taken off."""
-    causes = tuple(_chain(error))
-    for cause in causes:
-        match cause:
-            case net.Expired(doing=doing):
-                return f"timed out after {timeout_s:g} s {doing}"
-            case socket.gaierror(errno=socket.EAI_NONAME):
-                return "name does not resolve"
-            case socket.gaierror():
-                return f"name cannot be resolved: {cause.strerror}"
-            case ssl.SSLCertVerificationError():
-                return f"certificate refused: {cause.verify_message}"
-            case ssl.SSLError():
-                reason = (cause.reason or "unknown").lower().replace("_", " ")
-                return f"TLS failed: {reason}"
-            case http.client.RemoteDisconnected():
-                return "closed without an answer"
-            case http.client.HTTPException():
-                return "the answer is not HTTP"
-    return _words_of_errno(causes[-1])
-
-
-def _words_of_errno(error: BaseException) -> str:
-    number = error.errno if isinstance(error, OSError) else None
-    if number is None:
-        return f"the answer cannot be read: {type(error).__name__}"
-    return os.strerror(number).lower()
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it came from, outermost first."""
-    found: BaseException | None = error
-    while found is not None:
-        yield found
-        found = found.__cause__ or found.__context__
+def _warned(reason: str, certificate_until: datetime | None, days: int) -> str:
+    if certificate_until is None:
+        return reason
+    warning = certificates.warning(certificate_until, days, datetime.now(UTC))
+    return f"{reason}; {warning}" if warning else reason

@@ -1,16 +1,33 @@
+from pools.models.alert import Alert, Delivery, Evaluation, Telling
 from pools.models.backend import Backend
-from pools.models.health import BackendHealth, HealthEvent, ProbeSchedule
+from pools.models.channel import Channel
+from pools.models.health import (
+    BackendHealth,
+    HealthEvent,
+    LatencyBucket,
+    ProbeGap,
+    ProbeSchedule,
+)
 from pools.models.pool import Pool
+from pools.models.process import Process
 from pools.models.revision import PublishedState, Revision
 from pools.models.route import Route
 
 __all__ = [
+    "Alert",
     "Backend",
     "BackendHealth",
+    "Channel",
+    "Delivery",
+    "Evaluation",
     "HealthEvent",
+    "LatencyBucket",
     "Pool",
+    "ProbeGap",
     "ProbeSchedule",
+    "Process",
     "PublishedState",
     "Revision",
     "Route",
+    "Telling",
 ]

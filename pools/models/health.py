@@ -31,6 +31,18 @@ class BackendHealth(models.Model):
     code = models.IntegerField("status", null=True, blank=True, help_text="The HTTP status.")
     latency_ms = models.FloatField("latency (ms)", null=True, blank=True)
     changed_at = models.DateTimeField("changed at", null=True, blank=True)
+    certificate_until = models.DateTimeField(
+        "certificate until",
+        null=True,
+        blank=True,
+        help_text="When the certificate that probes met ends.",
+    )
+    next_at = models.DateTimeField(
+        "next at",
+        null=True,
+        blank=True,
+        help_text="When a backend between up and down is probed again.",
+    )
 
     class Meta:
         verbose_name = "health"
@@ -64,17 +76,59 @@ class HealthEvent(models.Model):
         return f"{self.backend.key}: {self.old} -> {self.new}"
 
 
-class ProbeSchedule(models.Model):
-    """When a pool is probed; written once a round.
+class LatencyBucket(models.Model):
+    """What one process measured of a backend in a span of time; latencies are of successes."""
 
-    A claim is a conditional update of `next_at`, so that two schedulers never probe a
-    pool twice. `done_at` is when the last finished round ended: verdicts of a pool whose
-    rounds stopped are stale.
+    backend = models.ForeignKey(Backend, on_delete=models.CASCADE, related_name="latencies")
+    begins_at = models.DateTimeField("begins at")
+    probes = models.PositiveIntegerField()
+    failures = models.PositiveIntegerField()
+    mean_ms = models.FloatField("mean (ms)", null=True)
+    worst_ms = models.FloatField("worst (ms)", null=True)
+
+    class Meta:
+        verbose_name = "latency bucket"
+        indexes = [
+            models.Index(fields=("backend", "begins_at"), name="pools_latency_backend_at"),
+            models.Index(fields=("begins_at",), name="pools_latency_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.backend.key}: {self.probes} probes from {self.begins_at}"
+
+
+class ProbeGap(models.Model):
+    """A time in which a pool's verdicts were unknown, as nobody probed it."""
+
+    pool = models.ForeignKey(Pool, on_delete=models.CASCADE, related_name="gaps")
+    begins_at = models.DateTimeField("begins at")
+    ends_at = models.DateTimeField("ends at")
+
+    class Meta:
+        verbose_name = "probe gap"
+        indexes = [models.Index(fields=("pool", "-ends_at"), name="pools_gap_pool_ends")]
+
+    def __str__(self) -> str:
+        return f"{self.pool.name}: not probed from {self.begins_at} to {self.ends_at}"
+
+
+class ProbeSchedule(models.Model):
+    """When a pool is probed; written when a round begins and when it ends.
+
+    `next_at` is when something of it is due; who claims that does so under a lock, so that
+    nothing is probed twice. `regular_at` is the next round of all its backends; those
+    between up and down are due by themselves. `busy_until` is of a regular round that is
+    under way: past its longest duration, as who claimed it may have died. `began_at` and
+    `done_at` are of the last one that ended: verdicts of a pool whose rounds stopped are
+    stale.
     """
 
     pool = models.OneToOneField(Pool, on_delete=models.CASCADE, related_name="schedule")
     next_at = models.DateTimeField("next at", db_index=True)
+    regular_at = models.DateTimeField("regular at", null=True, blank=True)
+    busy_until = models.DateTimeField("busy until", null=True, blank=True)
     claimed_at = models.DateTimeField("claimed at", null=True, blank=True)
+    began_at = models.DateTimeField("began at", null=True, blank=True)
     done_at = models.DateTimeField("done at", null=True, blank=True)
 
     class Meta:

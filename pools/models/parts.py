@@ -26,7 +26,7 @@ from pools.core.errors import DocumentError, Path, Problem
 
 # Parts that are rows of their own, not columns of the row above.
 OWN_ROWS = frozenset({"backends"})
-_ACRONYMS = {"http": "HTTP", "https": "HTTPS", "tcp": "TCP"}
+_ACRONYMS = {"http": "HTTP", "https": "HTTPS", "tcp": "TCP", "tls": "TLS"}
 
 
 def choices(kind: type[StrEnum]) -> list[tuple[str, str]]:

@@ -221,7 +221,8 @@ class Pool(PartModel):
         max_length=16,
         choices=choices(document.ProbeKind),
         default=_POOL.probe.kind.value,
-        help_text="HTTP: status and text of an answer. TCP: that a connection is made.",
+        help_text="HTTP: status and text of an answer. TCP: a connection, and what is sent and "
+        "expected on it. TLS: a handshake.",
     )
     probe_method = models.CharField(
         "probe method", default=_POOL.probe.method, help_text="GET or HEAD, as a rule."
@@ -243,16 +244,71 @@ class Pool(PartModel):
         default=_POOL.probe.statuses,
         help_text="Statuses of a healthy backend, such as 200-399,418.",
     )
+    probe_headers = models.JSONField(
+        "probe headers",
+        blank=True,
+        default=dict,
+        help_text="Sent with HTTP probes.",
+    )
     probe_text = models.TextField(
         "expected text",
         blank=True,
         default=_POOL.probe.text,
         help_text="Text that the answer must hold; empty: any.",
     )
+    probe_json_path = models.CharField(
+        "JSON path",
+        blank=True,
+        default=_POOL.probe.json_path,
+        help_text="Where in a JSON answer to look, such as checks.0.status; empty: nowhere.",
+    )
+    probe_json_value = models.TextField(
+        "JSON value",
+        blank=True,
+        default=_POOL.probe.json_value,
+        help_text="What must stand there: text, number, true, false or null.",
+    )
+    probe_body_bytes = models.IntegerField(
+        "body limit (bytes)",
+        default=_POOL.probe.body_bytes,
+        help_text="So much of an answer is read for the expected text or JSON.",
+    )
+    probe_follow_redirects = models.BooleanField(
+        "follow redirects",
+        default=_POOL.probe.follow_redirects,
+        help_text="On the same backend; otherwise a redirect is an answer like others.",
+    )
+    probe_send = models.TextField(
+        "send",
+        blank=True,
+        default=_POOL.probe.send,
+        help_text=r"For TCP: what is sent first, such as PING\r\n; empty: nothing.",
+    )
+    probe_expect = models.TextField(
+        "expect",
+        blank=True,
+        default=_POOL.probe.expect,
+        help_text=r"For TCP: what the backend must then say, such as +PONG; empty: nothing.",
+    )
+    probe_certificate_days = models.IntegerField(
+        "certificate days",
+        default=_POOL.probe.certificate_days,
+        help_text="Warn when a backend's certificate has fewer days left; 0: never.",
+    )
     probe_interval_s = models.FloatField(
         "probe interval (s)",
         default=_POOL.probe.interval_s,
         help_text="Seconds from one probe of a backend to the next; 1 or more.",
+    )
+    probe_fast_interval_s = models.FloatField(
+        "fast interval (s)",
+        default=_POOL.probe.fast_interval_s,
+        help_text="Seconds between probes while a backend is between up and down; 0: as ever.",
+    )
+    probe_down_interval_s = models.FloatField(
+        "down interval (s)",
+        default=_POOL.probe.down_interval_s,
+        help_text="Seconds between probes of a backend that is down; 0: as ever.",
     )
     probe_timeout_s = models.FloatField(
         "probe time-out (s)",

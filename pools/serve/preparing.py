@@ -21,10 +21,10 @@ from typing import IO
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import Error, connection, connections
-from django.utils import timezone
 
+from pools.control import clock
 from pools.core.errors import PoolsError
-from pools.health import rounds
+from pools.health import worker
 
 LOCK = "serve.lock"
 ADMIN = "admin"
@@ -106,7 +106,7 @@ def first_round(*, within_s: float) -> None:
 
     def probe() -> None:
         try:
-            rounds.run_due(timezone.now())
+            worker.run_due(clock.now())
         finally:
             connections.close_all()
 

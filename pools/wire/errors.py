@@ -17,6 +17,14 @@ class UpstreamError(PoolsError):
         super().__init__(reason)
 
 
+class Malformed(UpstreamError):
+    """What came is no answer: it `problem`, such as "is not HTTP"."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(FailureKind.ERROR, f"the backend's answer is malformed: {problem}")
+
+
 class OutOfTime(PoolsError):
     """The exchange's time is over, and no backend is to blame: it had too little of it."""
 

@@ -16,7 +16,7 @@ import httptools
 
 from pools.core.headers import Pairs, connection_options
 from pools.core.retry import FailureKind
-from pools.wire.errors import UpstreamError
+from pools.wire.errors import Malformed, UpstreamError
 
 # Of a head, of trailers and of 1xx answers: what a backend may say without a byte of body.
 MAX_HEAD_BYTES: Final = 65_536
@@ -115,7 +115,7 @@ class ResponseParser:
             if data.startswith(b"HTTP/1.1 "):
                 self._version = "1.1"
             elif not b"HTTP/".startswith(data[:5]):  # llhttp reads RTSP and ICE too
-                raise _malformed("is not HTTP")
+                raise Malformed("is not HTTP")
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as switch:
@@ -128,9 +128,9 @@ class ResponseParser:
                 return
             self._problem = self._problem or str(error)
         if self._problem:
-            raise _malformed(self._problem)
+            raise Malformed(self._problem)
         if measure and self._heads_bytes() > MAX_HEAD_BYTES:
-            raise _malformed("has a head too large")
+            raise Malformed("has a head too large")
         if self.complete:
             return
         if self._length:
@@ -140,7 +140,7 @@ class ResponseParser:
         else:
             self._bodiless_bytes = bodiless_bytes
             if bodiless_bytes > MAX_HEAD_BYTES:
-                raise _malformed("has a head too large")
+                raise Malformed("has a head too large")
 
     def end(self) -> None:
         """The connection was closed; raises UpstreamError if the answer needed more."""
@@ -283,7 +283,3 @@ class ResponseParser:
             return
         named = {option.strip() for option in options.split(b",")}
         self.reusable = b"close" not in named if version == "1.1" else b"keep-alive" in named
-
-
-def _malformed(problem: str) -> UpstreamError:
-    return UpstreamError(FailureKind.ERROR, f"the backend's answer is malformed: {problem}")

@@ -224,7 +224,7 @@ class Connection:
                 self._watch.wait(self._sock, select.POLLOUT)
             except OSError as error:
                 raise UpstreamError(
-                    FailureKind.ERROR, f"the backend's connection broke: {error}"
+                    FailureKind.ERROR, f"the backend's connection broke: {net.words(error)}"
                 ) from error
         if data:
             self.answered = True
@@ -247,7 +247,7 @@ def connect(
     until = time.monotonic() + watch.remaining_s(timeout_s)
     spec = backend.spec
     try:
-        sock = net.connect(spec.host, spec.port, until=until, kind=socket.socket)
+        sock = net.connect(spec.host, spec.port, until=until)
     except OSError as error:
         raise _cannot_connect(error) from error
     if not backend.tls:
@@ -262,4 +262,6 @@ def connect(
 
 
 def _cannot_connect(error: OSError) -> UpstreamError:
-    return UpstreamError(FailureKind.CONNECT, f"cannot connect to the backend: {error}")
+    return UpstreamError(
+        FailureKind.CONNECT, f"cannot connect to the backend: {net.words(error)}"
+    )

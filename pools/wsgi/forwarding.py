@@ -283,6 +283,7 @@ class Forwarding:
                 bytes_sent=connection is not None and connection.sent,
                 replayable=self._body.replayable,
                 reused=connection is not None and connection.reused and not connection.answered,
+                words=failure.reason,
             )
         )
 

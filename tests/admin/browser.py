@@ -18,6 +18,7 @@ class Form(HTMLParser):
         self._form_id = form_id
         self._inside = False
         self._select = self._textarea = ""
+        self._multiple = False
 
     def handle_starttag(self, tag, pairs):
         attrs = dict(pairs)
@@ -36,9 +37,13 @@ class Form(HTMLParser):
                 )
         elif tag == "select":
             self._select = name
+            self._multiple = "multiple" in attrs
         elif tag == "option" and self._select:
-            # Without a choice a browser sends the first.
-            if "selected" in attrs or self._select not in self.values:
+            # Without a choice a browser sends the first, where there can be one alone.
+            if self._multiple:
+                if "selected" in attrs:
+                    self.values.setdefault(self._select, []).append(value)
+            elif "selected" in attrs or self._select not in self.values:
                 self.values[self._select] = [value]
         elif tag == "textarea":
             self._textarea = name
@@ -71,7 +76,7 @@ def read(response: HttpResponse) -> dict[str, list[str]]:
     return parser.values
 
 
-def send(client: Client, url: str, **typed: str | list[str]) -> HttpResponse:
+def send(client: Client, url: str, /, **typed: str | list[str]) -> HttpResponse:
     """Open the form at `url`, type, and save."""
     return client.post(f"/admin/pools/{url}", {**form(client, url), **typed})
 

@@ -90,6 +90,8 @@ def test_the_list_says_health_with_its_reason_and_since(client, probed):
     page = client.get("/admin/pools/backend/").content.decode()
     assert "connection refused" in page
     assert "5\xa0minutes" in page
+    BackendHealth.objects.update(since=timezone.now() - timedelta(seconds=9))
+    assert "under a minute" in client.get("/admin/pools/backend/").content.decode()
 
 
 def test_the_list_is_filtered_by_health_as_it_is_shown(client, probed):

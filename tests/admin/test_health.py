@@ -58,6 +58,22 @@ def test_what_is_not_known_is_unknown_and_says_why(given, reason):
     assert health.since(row) == ""
 
 
+@pytest.mark.parametrize(
+    ("verdict", "counts", "reason"),
+    [
+        ("up", {"failures": 1}, "200 in 3 ms, 1 of 3 failures"),
+        ("down", {"successes": 1}, "200 in 3 ms, 1 of 2 successes"),
+        ("up", {"successes": 2}, "200 in 3 ms"),
+        ("down", {"failures": 3}, "200 in 3 ms"),
+    ],
+)
+def test_a_verdict_that_is_turning_says_how_far_it_is(verdict, counts, reason):
+    row = backend(age_s=1.0, verdict=verdict)
+    for name, count in counts.items():
+        setattr(row.health, name, count)
+    assert health.read(row, NOW).reason == reason
+
+
 def test_what_is_shown_is_what_is_routed_by():
     rows = [
         backend(age_s=age_s, verdict=verdict, probe_kind=kind, state=state)

@@ -8,8 +8,9 @@ import pytest
 from django.contrib.staticfiles import finders
 from django.utils import timezone
 
-from pools.models import Backend, HealthEvent, Pool, Revision, Route
+from pools.models import Backend, Channel, HealthEvent, Pool, Revision, Route
 from pools.models.parts import COLUMNS
+from tests.admin.test_permissions import notified
 
 ELSEWHERE = re.compile(
     r"""(?:src|href|action|@import|url)\s*[=(]\s*["']?((?:https?:)?//[^"')\s]+)"""
@@ -24,11 +25,12 @@ def pages(web) -> list[str]:
     )
     spare = Pool.objects.get(name="spare")
     rows = [web, web.backends.first(), Route.objects.get(), event, Revision.objects.get()]
+    rows += notified()
     found = ["", f"pools/pool/{spare.pk}/delete/", "auth/user/", "auth/group/add/"]
     for row in rows:
         at = f"pools/{row._meta.model_name}/"
         found += [at, f"{at}{row.pk}/change/", f"{at}{row.pk}/history/"]
-        if isinstance(row, Pool | Route):
+        if isinstance(row, Pool | Route | Channel):
             found += [f"{at}add/", f"{at}{row.pk}/delete/"]
     return [f"/admin/{page}" for page in found]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db.models import Model
 from django.test import Client
 from django.utils import timezone
 
 from pools.control import compile
-from pools.models import HealthEvent, Revision, Route
+from pools.models import Alert, Channel, Delivery, HealthEvent, Revision, Route
 from tests.admin import browser
 
 
@@ -18,10 +19,22 @@ def pages(web) -> list[str]:
         backend=web.backends.first(), at=timezone.now(), old="unknown", new="up"
     )
     rows = [web, web.backends.first(), Route.objects.get(), event, Revision.objects.get()]
+    rows += notified()
     return [
         f"/admin/pools/{row._meta.model_name}/{rest}"
         for row in rows
         for rest in ("", f"{row.pk}/change/")
+    ]
+
+
+def notified() -> list[Model]:
+    """A channel, an alert and a message."""
+    now = timezone.now()
+    channel = Channel.objects.create(name="ops", kind="slack", url="http://127.0.0.1:9/x")
+    return [
+        channel,
+        Alert.objects.create(kind="pool_empty", subject="web", begun_at=now),
+        Delivery.objects.create(channel=channel, payload={}, created_at=now, next_at=now),
     ]
 
 

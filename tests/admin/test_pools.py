@@ -6,10 +6,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from pools.admin import base
 from pools.admin.pool import INLINE_MOST
 from pools.control import compile
 from pools.core import codec, document
 from pools.models import Backend, HealthEvent, Pool, Revision, Route
+from pools.models.parts import COLUMNS
 from tests.admin import browser
 
 
@@ -159,7 +161,15 @@ def test_an_untouched_form_keeps_every_value(client, web):
             "host": "probe.example.com",
             "port": 81,
             "statuses": "200,418",
+            "headers": {"X-Key": "a b", "X-Empty": ""},
             "text": " two\nlines",
+            "body_bytes": 4096,
+            "follow_redirects": True,
+            "send": r" PING\r\n",
+            "expect": "+PONG\n ",
+            "certificate_days": 7,
+            "fast_interval_s": 0.0,
+            "down_interval_s": 60.0,
             "interval_s": 30.0,
             "timeout_s": 1.5,
             "rise": 4,
@@ -182,6 +192,11 @@ def test_an_untouched_form_keeps_every_value(client, web):
         ("connect_timeout_s", "0", "0 is not a time in seconds"),
         ("probe_statuses", "9-1", "'9-1' is not a status or range"),
         ("probe_timeout_s", "9", "9 s is longer than the interval"),
+        ("probe_down_interval_s", "2", "2 s is shorter than the interval"),
+        ("probe_headers", "Host: a", "line 1: Host is set by the proxy itself"),
+        ("probe_headers", "X-A", "line 1: 'X-A' has no colon"),
+        ("probe_send", "PING", "is for probes of kind tcp: remove it"),
+        ("probe_json_path", "a..b", "'a..b' has an empty step"),
         ("hash_balance_factor", "7", "7 is not a balance factor"),
         ("tls_ca", "no", "not a CA certificate"),
     ],
@@ -352,3 +367,27 @@ def test_more_backends_cost_the_form_no_more_queries(client, web):
     for number in range(10):
         Backend.objects.create(pool=web, host="10.0.0.9", port=80 + number)
     assert queries() == before
+
+
+def test_json_for_an_http_probe_is_typed_as_it_is_kept(client, web):
+    typed = {"probe_json_path": "checks.0", "probe_json_value": '{"a": 1}'}
+    assert browser.send(client, f"pool/{web.pk}/change/", **typed).status_code == 302
+    probe = compile.document().pools[1].probe
+    assert (probe.json_path, probe.json_value) == ("checks.0", '{"a": 1}')
+
+
+@pytest.mark.skipif(not base.UNFOLD, reason="Django's own admin shows all")
+def test_fields_of_another_kind_of_probe_are_shown_only_where_something_is_in_them(client, web):
+    page = client.get(f"/admin/pools/pool/{web.pk}/change/").content.decode()
+    shown = "probe_kind == &#x27;tcp&#x27; || probe_send != &quot;&quot;"
+    assert f'x-show="{shown}"' in page
+    assert "probe_kind == &#x27;http&#x27; || probe_statuses != &quot;200-399&quot;" in page
+    assert "probe_kind == &#x27;tls&#x27; || probe_certificate_days != 14" in page
+    assert 'x-show="probe_interval_s' not in page
+
+
+def test_every_field_of_a_probe_is_on_the_page(client, web):
+    form = browser.form(client, f"pool/{web.pk}/change/")
+    columns = {name for name in COLUMNS[document.Pool] if name.startswith("probe_")}
+    unchecked = {"probe_follow_redirects"}
+    assert columns - unchecked <= form.keys()

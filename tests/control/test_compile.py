@@ -111,5 +111,7 @@ def test_values_survive_the_database_as_they_are():
     apply(compile.checked(FULL))
     plain = codec.to_plain(compile.document())
     assert plain["pools"][1]["probe"]["text"] == 'it\'s "up": ü\n'
+    assert plain["pools"][1]["probe"]["headers"] == {"X-A": "1", "X-B": "yes"}
+    assert plain["pools"][1]["probe"]["send"] == r"PING\r\n"
     assert plain["routes"][1]["request_headers"]["set"] == {"X-A": "1", "X-B": "yes"}
     assert plain["routes"][1]["exchange_timeout_s"] == 0

@@ -26,6 +26,7 @@ def test_each_kind_of_change_has_its_line():
     web["backends"][3]["weight"] = 2
     web["backends"].append({"host": "unix:/run/new.sock"})
     web["probe"]["text"] = "x" * 200
+    web["probe"]["headers"] = {"X-A": "2", "X-B": "yes"}
     web["retry"]["on"] = ["timeout"]
     web["tls"]["verify"] = True
     del new["pools"][1], new["routes"][1]
@@ -38,6 +39,7 @@ def test_each_kind_of_change_has_its_line():
         "- pools[empty]",
         '~ pools[web].retry.on: ["connect", "http_502"] -> ["timeout"]',
         "~ pools[web].tls.verify: false -> true",
+        '~ pools[web].probe.headers[X-A]: "1" -> "2"',
         '~ pools[web].probe.text: "it\'s \\"up\\": ü\\n" -> "'
         + "x" * 119
         + "... (202 characters)",

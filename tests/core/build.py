@@ -135,6 +135,11 @@ class Bench:
         return {status.key: status.in_flight for status in self.engine.status()}
 
 
-def failure(kind: FailureKind = FailureKind.ERROR, **facts: bool) -> Failure:
-    known = {"bytes_sent": True, "replayable": False, "reused": False}
+def failure(kind: FailureKind = FailureKind.ERROR, **facts: Any) -> Failure:
+    known: dict[str, Any] = {
+        "bytes_sent": True,
+        "replayable": False,
+        "reused": False,
+        "words": "reset",
+    }
     return Failure(kind=kind, **(known | facts))

@@ -31,11 +31,12 @@ def distinct(items, size=3):
     return st.lists(items, max_size=size, unique=True).map(tuple)
 
 
+HEADER_SETS = st.dictionaries(HEADERS.map(str.lower), VALUES, max_size=3).map(
+    lambda mapping: tuple(mapping.items())
+)
 EDITS = st.builds(
     d.HeaderEdit,
-    set=st.dictionaries(HEADERS.map(str.lower), VALUES, max_size=3).map(
-        lambda mapping: tuple(mapping.items())
-    ),
+    set=HEADER_SETS,
     remove=distinct(HEADERS),
 )
 CONDITIONS = st.builds(
@@ -59,19 +60,40 @@ BACKENDS = (st.tuples(HOSTNAMES | ADDRESSES, PORTS) | st.tuples(SOCKETS, st.just
         max_in_flight=st.none() | COUNTS,
     )
 )
-PROBES = st.builds(
-    d.Probe,
-    kind=st.sampled_from(d.ProbeKind),
-    method=st.sampled_from(["GET", "HEAD", "OPTIONS"]),
-    path=PREFIXES.map(lambda path: path + "?q=1"),
-    host=st.just("") | HOSTNAMES,
-    port=st.just(0) | PORTS,
-    statuses=st.sampled_from(["200", "200-399", "200-299,418"]),
-    text=VALUES,
-    interval_s=st.floats(10, 86_400),
-    timeout_s=st.floats(0.001, 10),
-    rise=st.integers(1, 1_000),
-    fall=st.integers(1, 1_000),
+ESCAPED = st.lists(st.sampled_from([r"\r\n", r"\x00", r"\\", "PING", "ü "]), max_size=3).map(
+    "".join
+)
+OF_KIND = {
+    d.ProbeKind.HTTP: {
+        "method": st.sampled_from(["GET", "OPTIONS"]),
+        "text": VALUES,
+        "json_path": st.just("a.0.b"),
+        "json_value": VALUES,
+    },
+    d.ProbeKind.TCP: {"send": ESCAPED, "expect": ESCAPED},
+    d.ProbeKind.TLS: {},
+    d.ProbeKind.OFF: {"method": st.just("HEAD"), "text": VALUES, "expect": ESCAPED},
+}
+PROBES = st.sampled_from(d.ProbeKind).flatmap(
+    lambda kind: st.builds(
+        d.Probe,
+        kind=st.just(kind),
+        path=PREFIXES.map(lambda path: path + "?q=1"),
+        host=st.just("") | HOSTNAMES,
+        port=st.just(0) | PORTS,
+        statuses=st.sampled_from(["200", "200-399", "200-299,418"]),
+        headers=HEADER_SETS,
+        body_bytes=st.integers(1_000, 1_048_576),
+        follow_redirects=st.booleans(),
+        certificate_days=COUNTS,
+        interval_s=st.floats(10, 86_400),
+        fast_interval_s=st.just(0.0) | st.floats(1, 86_400),
+        down_interval_s=st.sampled_from([0.0, 86_400.0]),
+        timeout_s=st.floats(0.001, 10),
+        rise=st.integers(1, 1_000),
+        fall=st.integers(1, 1_000),
+        **OF_KIND[kind],
+    )
 )
 POOLS = st.builds(
     d.Pool,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pools.core import document
 from pools.core.codec import parse, parse_part, to_plain
-from pools.core.document import Backend, Document, HeaderEdit, Part, Pool, Route
+from pools.core.document import Backend, Document, HeaderEdit, Part, Pool, Probe, Route
 from pools.core.errors import DocumentError
 from tests.core.documents import documents
 
@@ -72,6 +72,16 @@ def test_headers_to_set_are_a_mapping_in_order():
     edit = parse_part(HeaderEdit, plain)
     assert edit.set == (("X-B", "1"), ("X-A", "2"))
     assert list(to_plain(edit)["set"]) == ["X-B", "X-A"]
+
+
+def test_headers_of_probes_are_a_mapping_too():
+    plain = {"headers": {"X-B": "1", "X-A": "2"}}
+    probe = parse_part(Probe, plain)
+    assert probe.headers == (("X-B", "1"), ("X-A", "2"))
+    assert to_plain(probe) == plain
+    assert messages({"headers": {"Host": "a"}}, Probe) == {
+        "headers": "Host is set by the proxy itself: remove it here"
+    }
 
 
 def test_one_part_alone_is_checked_for_form():

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from pools.core.document import Backend, Document, Pool, Route
+from pools.core.document import Backend, Document, Pool, Probe, Route
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,15 @@ def test_a_unix_socket_is_its_own_address_and_goes_by_the_name_of_localhost():
     assert unix.hostname == "localhost"
     tcp = Backend(host="b1", port=80)
     assert (tcp.unix, tcp.hostname) == ("", "b1")
+
+
+@pytest.mark.parametrize(
+    ("fast", "down", "found"),
+    [(0.0, 0.0, (5.0, 5.0)), (1.0, 60.0, (1.0, 60.0)), (9.0, 0.0, (5.0, 5.0))],
+)
+def test_the_intervals_between_up_and_down_and_while_down(fast, down, found):
+    probe = Probe(interval_s=5.0, fast_interval_s=fast, down_interval_s=down)
+    assert (probe.fast_s, probe.down_s) == found
 
 
 def test_a_document_is_immutable():

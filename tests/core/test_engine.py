@@ -138,7 +138,7 @@ def test_status_says_of_each_backend_what_keeps_it():
         "b2": (False, "draining"),
         "b3": (False, "weight 0"),
         "b4": (False, "full: 1 of 1 in flight"),
-        "b5": (False, "ejected for 30 s after failed requests"),
+        "b5": (False, "ejected for 30 s: 5 failed requests in a row, the last: reset"),
         "b6": (False, "probes say down"),
         "b7": (True, ""),
         "b8": (True, ""),

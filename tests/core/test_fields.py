@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from pools.core import fields
+from pools.core import fields, probe_fields
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
 
@@ -28,6 +28,10 @@ PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
         (fields.seconds_or_zero, 0.0, 0.0),
         (fields.seconds_or_zero, 1.5, 1.5),
         (fields.interval, 1.0, 1.0),
+        (fields.interval_or_zero, 0.0, 0.0),
+        (fields.interval_or_zero, 1.0, 1.0),
+        (probe_fields.json_path, "", ""),
+        (probe_fields.json_path, "checks.0.status", "checks.0.status"),
         (fields.token, "x!#$%&'*+.^_`|~-1", "x!#$%&'*+.^_`|~-1"),
         (fields.token_or_empty, "", ""),
         (fields.token_or_empty, "sid", "sid"),
@@ -42,9 +46,9 @@ PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
         (fields.header_remove, ("X-A", "X-A", "x-a"), ("X-A", "x-a")),
         (fields.pairs_of_mapping, {"a": 1}, (("a", 1),)),
         (fields.pairs_of_mapping, [1], [1]),
-        (fields.text_of_int, 200, "200"),
-        (fields.text_of_int, True, True),
-        (fields.text_of_int, "200-399", "200-399"),
+        (probe_fields.text_of_int, 200, "200"),
+        (probe_fields.text_of_int, True, True),
+        (probe_fields.text_of_int, "200-399", "200-399"),
         (fields.hostname, "App.Example.COM.", "app.example.com"),
         (fields.hostname, "bücher.example", "xn--bcher-kva.example"),
         (fields.hostname, "my_service", "my_service"),
@@ -73,8 +77,8 @@ PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
         (fields.path_prefix_or_empty, "", ""),
         (fields.path_prefix_or_empty, "/a//", "/a"),
         (fields.target, "/health?deep=1", "/health?deep=1"),
-        (fields.status_ranges, "200-399, 418", ((200, 399), (418, 418))),
-        (fields.statuses, "200 - 399,418-418", "200-399,418"),
+        (probe_fields.status_ranges, "200-399, 418", ((200, 399), (418, 418))),
+        (probe_fields.statuses, "200 - 399,418-418", "200-399,418"),
         (fields.pem_or_empty, "  ", ""),
         (fields.pem_or_empty, f" {PEM}\n\n", f"{PEM}\n"),
     ],
@@ -158,11 +162,20 @@ def test_canonical_form_and_no_other_the_second_time(check, value, canonical):
         (fields.path_prefix, "/a b", "space"),
         (fields.target, "health", "begin it with '/'"),
         (fields.target, "/a b", "no space"),
-        (fields.status_ranges, "", "use statuses such as"),
-        (fields.status_ranges, "399-200", "use statuses such as"),
-        (fields.status_ranges, "600", "use statuses such as"),
-        (fields.status_ranges, "200,", "use statuses such as"),
-        (fields.probe_text, "é" * 32_769, "reads the first 65536 bytes"),
+        (probe_fields.status_ranges, "", "use statuses such as"),
+        (probe_fields.status_ranges, "399-200", "use statuses such as"),
+        (probe_fields.status_ranges, "600", "use statuses such as"),
+        (probe_fields.status_ranges, "200,", "use statuses such as"),
+        (probe_fields.probe_text, "é" * 524_289, "reads at most 1048576 bytes"),
+        (probe_fields.escaped, "é" * 524_289, "reads at most 1048576 bytes"),
+        (probe_fields.escaped, r"\q", r"'\\q' is no escape: use \r"),
+        (probe_fields.escaped, r"\x1g", r"'\\x' is no escape: use \r"),
+        (probe_fields.escaped, "PING\\", r"'\\' is no escape: use \r"),
+        (probe_fields.probe_bytes, 0, "use 1 to 1048576"),
+        (probe_fields.probe_bytes, 1_048_577, "use 1 to 1048576"),
+        (probe_fields.json_path, "a..b", "join names by single dots"),
+        (probe_fields.json_path, ".", "join names by single dots"),
+        (fields.interval_or_zero, 0.5, "use 1 to 86400"),
         (fields.pem_or_empty, "MIIB", "no BEGIN CERTIFICATE block"),
         (fields.pem_or_empty, f"{PEM}\n-----BEGIN PRIVATE KEY-----", "not all of it"),
     ],
@@ -175,7 +188,15 @@ def test_a_mistake_is_one_line_with_the_mend(check, value, mend):
 
 
 def test_an_expected_text_may_be_as_long_as_what_is_read():
-    assert fields.probe_text("a" * 65_536)
+    assert probe_fields.probe_text("a" * 1_048_576)
+    assert probe_fields.probe_bytes(1_048_576)
+
+
+def test_escapes_stand_for_bytes_and_the_rest_is_utf_8():
+    typed = r"PING\r\n\t\0\\\x00\xfFü"
+    assert probe_fields.unescaped(typed) == b"PING\r\n\t\0\\\x00\xff\xc3\xbc"
+    assert probe_fields.escaped(typed) == typed
+    assert probe_fields.unescaped("") == b""
 
 
 def test_an_address_and_its_port():

@@ -1,7 +1,7 @@
 import pytest
 
 from pools.core import document
-from pools.core.passive import PassiveState, may_eject, panics
+from pools.core.passive import MOST_CHARS, PassiveState, may_eject, panics
 
 SPEC = document.Passive(failures=3, base_ejection_s=30.0)
 
@@ -13,17 +13,17 @@ def eject(state, now):
 
 def test_failures_in_a_row_make_an_ejection_due():
     state = PassiveState()
-    assert [state.failed(SPEC) for _ in range(4)] == [False, False, True, True]
+    assert [state.failed(SPEC, "reset") for _ in range(4)] == [False, False, True, True]
 
 
 def test_failures_zero_switches_it_off():
     state = PassiveState()
-    assert not any(state.failed(document.Passive(failures=0)) for _ in range(100))
+    assert not any(state.failed(document.Passive(failures=0), "reset") for _ in range(100))
 
 
 def test_ejection_ends_by_itself_and_begins_a_new_count():
     state = PassiveState()
-    state.failed(SPEC)
+    state.failed(SPEC, "reset")
     state.eject(SPEC, 100.0)
     assert state.ejected(129.9) and not state.ejected(130.0)
     assert state.failures == 0
@@ -65,9 +65,28 @@ def test_recovery_ends_the_ejection_and_keeps_it_in_mind():
 
 def test_recovery_without_ejection_changes_nothing_but_the_count():
     state = PassiveState()
-    state.failed(SPEC)
+    state.failed(SPEC, "reset")
     state.recover(10.0)
     assert (state.failures, state.times, state.ejected(10.0)) == (0, 0, False)
+
+
+@pytest.mark.parametrize(
+    ("failures", "words", "why"),
+    [
+        (3, "reset", "3 failed requests in a row, the last: reset"),
+        (1, "status 503", "a failed request: status 503"),
+        (1, "two\r\nlines", "a failed request: two lines"),
+        (1, "x" * 1000, "a failed request: " + "x" * MOST_CHARS),
+    ],
+)
+def test_an_ejection_keeps_what_it_was_for(failures, words, why):
+    spec = document.Passive(failures=failures)
+    state = PassiveState()
+    state.failed(spec, "at first")
+    state.failed(spec, words)
+    state.eject(spec, 0.0)
+    state.failed(spec, "after it")
+    assert state.why == why
 
 
 @pytest.mark.parametrize(

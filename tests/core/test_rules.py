@@ -96,6 +96,59 @@ def test_a_probe_ends_before_the_next_begins():
     assert not wrong([pool(probe={"timeout_s": 5.0})])
 
 
+def test_a_backend_that_is_down_is_not_probed_more_often_than_one_that_is_up():
+    assert wrong([pool(probe={"down_interval_s": 4.0})]) == {
+        "pools[0].probe.down_interval_s": "4 s is shorter than the interval of 5 s: make it "
+        "longer, or 0 for the same"
+    }
+    assert not wrong([pool(probe={"down_interval_s": 5.0})])
+    assert not wrong([pool(probe={"down_interval_s": 0.0})])
+
+
+def test_a_fast_interval_longer_than_the_usual_one_is_taken_for_that():
+    assert not wrong([pool(probe={"fast_interval_s": 60.0})])
+
+
+def test_an_expected_json_value_needs_its_place():
+    assert wrong([pool(probe={"json_value": "ok"})]) == {
+        "pools[0].probe.json_path": "say where json_value is to stand"
+    }
+    assert not wrong([pool(probe={"json_value": "ok", "json_path": "status"})])
+    assert not wrong([pool(probe={"json_path": "status"})])
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("json_path", "http"), ("json_value", "http"), ("send", "tcp"), ("expect", "tcp")],
+)
+def test_what_a_probe_of_this_kind_would_not_check_is_refused(name, kind):
+    for other in {"http", "tcp", "tls"} - {kind}:
+        assert wrong([pool(probe={"kind": other, name: "ok"})]) == {
+            f"pools[0].probe.{name}": f"is for probes of kind {kind}: remove it"
+        }
+    there = {"json_path": "status"} if name == "json_value" else {}
+    assert not wrong([pool(probe={"kind": kind, name: "ok", **there})])
+    assert not wrong([pool(probe={"kind": "off", name: "ok"})])
+
+
+@pytest.mark.parametrize("name", ["text", "json_path"])
+def test_nothing_is_expected_in_the_body_of_an_answer_to_head(name):
+    assert wrong([pool(probe={"method": "HEAD", name: "ok"})]) == {
+        f"pools[0].probe.{name}": "an answer to HEAD has no body: use GET"
+    }
+    assert not wrong([pool(probe={"kind": "off", "method": "HEAD", name: "ok"})])
+
+
+@pytest.mark.parametrize(("kind", "name"), [("http", "text"), ("tcp", "expect")])
+def test_what_is_expected_fits_into_what_is_read(kind, name):
+    probe = {"kind": kind, "body_bytes": 2}
+    assert wrong([pool(probe={**probe, name: "ok!"})]) == {
+        f"pools[0].probe.{name}": "3 bytes cannot be in the first 2 of an answer: make "
+        "body_bytes larger"
+    }
+    assert not wrong([pool(probe={**probe, name: "ok"})])
+
+
 def test_replacing_a_prefix_needs_another():
     assert wrong([pool()], [route(prefix_mode="replace")]) == {
         "routes[0].prefix_replacement": "prefix_mode replace needs the prefix to send instead"

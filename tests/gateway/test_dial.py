@@ -10,7 +10,7 @@ from pools.core.retry import FailureKind
 from pools.core.snapshot import compile_snapshot
 from pools.gateway.dial import Dialler
 from pools.gateway.idle import IdleConnections
-from pools.gateway.resolver import Resolver
+from pools.resolver import Resolver
 from pools.wire.errors import UpstreamError
 from tests.gateway.process import document
 

@@ -14,6 +14,7 @@ from pools import native
 from pools.conf import Conf
 from pools.core.engine import Engine
 from pools.core.headers import HeaderRules
+from pools.core.probing import Verdict
 from pools.gateway import status, status_page
 from pools.gateway.certificates import Certificates
 from pools.gateway.counters import Counters, bucket
@@ -190,12 +191,26 @@ def test_backends_are_told_with_what_each_worker_sees_of_them(folder, run):
     async def ask():
         async with working(folder) as one, working(folder, pid=200) as other:
             for worker in (one, other):
-                worker.engine._pools["web"].backends["web/a.test:80"].in_flight = 3
+                first = worker.engine._pools["web"].backends["web/a.test:80"]
+                first.in_flight, first.tunnels = 3, 1
             state = other.engine._pools["web"].backends["web/b.test:80"]
             state.passive.until = asyncio.get_running_loop().time() + 30
+            state.passive.why = "a failed request: status 503"
             return await told(one)
 
-    a, b = run(ask())["backends"]
+    page = run(ask())
+    assert page["pools"] == [
+        {
+            "name": "web",
+            "panic_in": 0,
+            "available": 1,
+            "up": 0,
+            "down": 0,
+            "unknown": 2,
+            "leaving": 0,
+        }
+    ]
+    a, b = page["backends"]
     assert a == {
         "key": "web/a.test:80",
         "pool": "web",
@@ -204,11 +219,34 @@ def test_backends_are_told_with_what_each_worker_sees_of_them(folder, run):
         "available_in": 2,
         "ejected_in": 0,
         "in_flight": 6,
+        "tunnels": 2,
         "ejected_for_s": 0.0,
         "why": "",
     }
     assert (b["ejected_in"], b["why"][:12]) == (1, "ejected for ")
+    assert b["why"].endswith(" s: a failed request: status 503")
     assert 0 < b["ejected_for_s"] <= 30
+
+
+def test_panic_is_told_with_how_many_workers_see_it(folder, run):
+    async def ask():
+        async with working(folder) as one, working(folder, pid=200):
+            one.engine.apply_health(
+                dict.fromkeys(["web/a.test:80", "web/b.test:80"], Verdict.DOWN)
+            )
+            return await told(one)
+
+    (web,) = run(ask())["pools"]
+    assert (web["panic_in"], web["down"], web["available"]) == (1, 2, 2)
+
+
+def test_whether_anybody_probes_is_told(folder, run):
+    async def ask():
+        async with working(folder) as worker:
+            worker.status._probing = lambda: {"ok": False, "why": "no worker"}
+            return (await told(worker))["probing"]
+
+    assert run(ask()) == {"ok": False, "why": "no worker"}
 
 
 def test_certificates_are_told_with_their_end(folder, tmp_path, run):
@@ -223,6 +261,8 @@ def test_certificates_are_told_with_their_end(folder, tmp_path, run):
 
     with_one, without = run(ask())
     assert (with_one, without) == (certificates.plain(), [])
+    (end,) = certificates.ends()
+    assert end == {"name": "a.example", "until": with_one[0]["until"]}
     assert with_one[0]["days_left"] == 4
 
 

@@ -1,13 +1,17 @@
 """Backends that answer as a test says, on sockets of loopback."""
 
+import asyncio
 import socket
 import threading
-import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
+import uvloop
 
-from pools import net
+from pools.core import codec
+from pools.core.document import Backend as Spec
+from pools.core.document import Pool
+from pools.health.probes import Asker
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -58,16 +62,15 @@ class Backend:
 
     def close(self):
         self._ended.set()
-        with suppress(OSError):
-            until = time.monotonic() + 1
-            net.connect(self.host, self.port, until=until, kind=socket.socket).close()
+        with suppress(OSError), socket.socket(self._listener.family) as last:
+            last.connect(self._listener.getsockname())
         self._thread.join()
         self._listener.close()
 
 
-@pytest.fixture
-def backend():
-    """backend(answer, …) -> Backend, closed when the test ends."""
+@contextmanager
+def backends():
+    """Gives start(answer, …) -> Backend; all are closed at its end."""
     with ExitStack() as stack:
 
         def start(*args, **kwargs):
@@ -76,3 +79,42 @@ def backend():
             return started
 
         yield start
+
+
+@pytest.fixture
+def backend():
+    with backends() as start:
+        yield start
+
+
+def pool_of(*, tls=None, **settings):
+    """A pool with these settings of its probe; the time-out is long where a test sets none."""
+    probe = {"timeout_s": 5.0, "interval_s": 60.0, **settings}
+    return codec.parse_part(Pool, {"name": "web", "probe": probe, "tls": tls or {}})
+
+
+@pytest.fixture(
+    params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+def run(request):
+    """run(work) -> what `work`, a function of an Asker, gives; on either kind of loop."""
+
+    def run(work):
+        async def main():
+            return await work(Asker(asyncio.get_running_loop()))
+
+        with asyncio.Runner(loop_factory=request.param) as runner:
+            return runner.run(main())
+
+    return run
+
+
+@pytest.fixture
+def ask(run):
+    """ask(port, host=…, scheme=…, tls=…, steps=…, **probe) -> Result."""
+
+    def ask(port=0, *, host="127.0.0.1", scheme="http", steps=None, **settings):
+        spec = Spec(host=host, port=port, scheme=scheme)
+        return run(lambda asker: asker.ask(pool_of(**settings), spec, steps))
+
+    return ask

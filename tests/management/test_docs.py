@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 import shlex
@@ -12,7 +13,10 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
+from pools.core.document import Probe
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+NAME = re.compile(r"`(\w+)`")
 BLOCK = re.compile(r"^```(yaml|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -43,3 +47,23 @@ def test_every_example_is_true(tmp_path, monkeypatch):
             assert [line.rstrip() for line in came.splitlines()] == expected.splitlines(), typed
             seen += 1
     assert seen == 10
+
+
+def test_every_file_with_probes_holds(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = [text for kind, text in BLOCK.findall((DOCS / "health.md").read_text())]
+    assert len(files) == 2
+    for text in files:
+        name = text.partition("\n")[0].removeprefix("# ")
+        Path(name).write_text(text)
+        assert run(f"config check {name}").startswith(f"{name}: holds (")
+
+
+def test_every_setting_of_probes_is_told():
+    text = (DOCS / "health.md").read_text().partition("## Probes")[2].partition("\n## ")[0]
+    told = {
+        name
+        for cell in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+        for name in NAME.findall(cell)
+    }
+    assert {spec.name for spec in dataclasses.fields(Probe)} <= told

@@ -212,5 +212,10 @@ def test_the_migrations_make_what_the_models_say():
 
 
 def test_choices_are_labelled_for_people():
-    assert dict(Pool.probe_kind.field.choices) == {"http": "HTTP", "tcp": "TCP", "off": "Off"}
+    assert dict(Pool.probe_kind.field.choices) == {
+        "http": "HTTP",
+        "tcp": "TCP",
+        "tls": "TLS",
+        "off": "Off",
+    }
     assert dict(Pool.policy.field.choices)["least_requests"] == "Least requests"

@@ -27,5 +27,5 @@ def test_workers_find_every_task_that_beat_sends(tmp_path):
         timeout=60,
     )
     tasks, sent = json.loads(said.stdout)
-    assert sent == ["pools.probe", "pools.publish"]
+    assert sent == ["pools.notify", "pools.probe", "pools.publish"]
     assert set(sent) <= set(tasks)

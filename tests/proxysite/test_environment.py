@@ -95,6 +95,24 @@ def test_the_admin_is_reached_however_its_host_is_written(
     assert asked.stdout == "200\n"
 
 
+def test_mail_goes_by_the_server_that_is_given(read):
+    found = read(EMAIL_URL="submission://a%40b:p%2Fw@mail.example", DEFAULT_FROM_EMAIL="a@host")
+    assert found.default_from_email == "a@host"
+    assert found.email["EMAIL_HOST"] == "mail.example"
+    assert (found.email["EMAIL_PORT"], found.email["EMAIL_USE_TLS"]) == (587, True)
+    assert found.email["EMAIL_HOST_USER"] == "a@b"
+    assert found.email["EMAIL_HOST_PASSWORD"] == "p/w"
+    assert found.email["EMAIL_TIMEOUT"] == 10
+    tls = read(EMAIL_URL="smtp://mail.example:465?ssl=true&timeout=3").email
+    assert (tls["EMAIL_USE_SSL"], tls["EMAIL_TIMEOUT"]) == (True, 3)
+
+
+def test_without_a_mail_server_there_is_none(read):
+    found = read(EMAIL_URL="", DEFAULT_FROM_EMAIL="")
+    assert found.email["EMAIL_HOST"] == ""
+    assert found.default_from_email == "proxysite@localhost"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
@@ -116,6 +134,11 @@ def test_the_admin_is_reached_however_its_host_is_written(
         ("REDIS_URL", "localhost:6379", "redis://host:6379/0"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,10.0.0.1/8", "use networks such as"),
         ("CSRF_TRUSTED_ORIGINS", "admin.example.com", "https://admin.example.com"),
+        ("EMAIL_URL", "smtp://a:secret@h:port", "use smtp://"),
+        ("EMAIL_URL", "smtps://a:secret@h", "use smtp://"),
+        ("EMAIL_URL", "smtp://", "use smtp://"),
+        ("EMAIL_URL", "smtp://a:secret@h?timeout=long", "use smtp://"),
+        ("DEFAULT_FROM_EMAIL", "nobody", "use proxy@example.com"),
         ("LOG_LEVEL", "loud", "LOG_LEVEL"),
         ("CLIENT_HEADER_TIMEOUT", "0", "use 0.1 to 600"),
         ("DRAIN_TIMEOUT", "soon", "DRAIN_TIMEOUT"),

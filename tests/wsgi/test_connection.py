@@ -40,7 +40,7 @@ def test_unix_socket(tmp_path):
 
 
 def test_unix_socket_that_is_not_there_is_a_connect_failure(tmp_path):
-    with pytest.raises(UpstreamError, match="No such file") as caught:
+    with pytest.raises(UpstreamError, match="no such file") as caught:
         connect(*target(f"unix:{tmp_path}/app.sock", 0), timeout_s=5, watch=watch())
     assert caught.value.kind is FailureKind.CONNECT
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pools.control.diff import Change, diff
 from pools.core import codec
 from pools.core.document import Document
 from pools.core.errors import DocumentError, Problem
+from pools.management.terminal import who
 
 DIFFERENT, WRONG = 1, 2
 
@@ -102,7 +102,7 @@ class Command(BaseCommand):
             if dry_run:
                 changes = diff(compile.document(), wanted)
             else:
-                with publish.change(who=_who(), why=why) as outcome:
+                with publish.change(who=who("config apply"), why=why) as outcome:
                     changes = diff(self.rows_to_replace(), wanted)
                     apply(wanted)
                 number = outcome.revision.number if outcome.revision else None
@@ -183,11 +183,3 @@ def _plain(changes: tuple[Change, ...]) -> list[dict[str, Any]]:
         {"kind": change.kind, "path": change.path, "old": change.old, "new": change.new}
         for change in changes
     ]
-
-
-def _who() -> str:
-    """The person at the terminal, as far as the system knows."""
-    try:
-        return f"{getpass.getuser()} (manage.py config apply)"
-    except (KeyError, OSError, ImportError):  # a user without a name, as in containers
-        return "manage.py config apply"

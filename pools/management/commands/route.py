@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from ipaddress import ip_address
-from typing import IO, Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 from django.utils.encoding import iri_to_uri
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from pools.control.explain import Explained, explain
 from pools.core import fields
 from pools.core.errors import DocumentError
 from pools.core.request import RequestHead
+from pools.management import terminal
+from pools.management.terminal import table
 
 NONE, WRONG = 1, 2
 
@@ -60,7 +59,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.print_json(found.plain())
         else:
-            _print(found, head, Console(file=cast(IO[str], self.stdout), highlight=False))
+            _print(found, head, terminal.console(self.stdout))
         if not found.taken:
             sys.exit(NONE)
 
@@ -130,10 +129,6 @@ def _host(value: str) -> str:
 
 
 def _print(found: Explained, head: RequestHead, console: Console) -> None:
-    """Tables; plain columns, whole lines, where nobody looks at a terminal."""
-    if not console.is_terminal:
-        console.width = 10_000
-
     def say(text: str) -> None:
         console.print(escape(text))
 
@@ -152,9 +147,9 @@ def _print(found: Explained, head: RequestHead, console: Console) -> None:
         say(f"Route {route.name} takes it ({hosts}, {route.spec.path_prefix}).")
         say(f"Pool {route.pool.name} gets it, as {found.sent_path.decode()}.")
     passed_over = [(other.route.name, other.reason) for other in found.explanation.passed_over]
-    _table(console, ("passed over", "why"), passed_over)
+    table(console, ("passed over", "why"), passed_over)
     if route:
-        _table(
+        table(
             console,
             ("backend", "share", "state", "health", "weight", "why"),
             [
@@ -171,14 +166,3 @@ def _print(found: Explained, head: RequestHead, console: Console) -> None:
         )
         if not found.candidates:
             say(f"Pool {route.pool.name} has no backends.")
-
-
-def _table(console: Console, names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    if not rows:
-        return
-    table = Table(box=box.SIMPLE if console.is_terminal else None, pad_edge=False)
-    for name in names:
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*map(escape, row))
-    console.print(table)

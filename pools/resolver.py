@@ -2,7 +2,8 @@
 
 Rules:
 - A name is looked up off the loop, in threads of its own, so that one which does not resolve
-  holds up nobody else.
+  holds up nobody else. MOST_AT_ONCE of them bound what thousands of names may take; more
+  wait for their turn.
 - Whoever asks for a name that is being looked up waits for that look-up.
 - What is known is used for FRESH_S; then it is still used while one look-up brings the new
   addresses, and for as long as that fails: a name server's outage stops nothing.
@@ -11,9 +12,11 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +24,7 @@ from dataclasses import dataclass
 FRESH_S = 10.0  # HAProxy's `hold valid`
 FAILED_S = 1.0  # until a name that did not resolve is looked up again
 FORGET_S = 300.0  # a name that nobody asked for
+MOST_AT_ONCE = 256  # look-ups
 
 Addresses = tuple[str, ...]
 
@@ -52,6 +56,8 @@ class Resolver:
         self._loop = loop
         self._look_up = look_up
         self._known: dict[str, _Known] = {}
+        self._at_once = 0  # look-ups under way
+        self._waiting: deque[tuple[str, _Known]] = deque()
 
     async def resolve(self, name: str) -> Addresses:
         """The addresses to try, in this order; raises OSError where there are none."""
@@ -83,9 +89,16 @@ class Resolver:
 
     def _begin(self, name: str, known: _Known) -> None:
         known.looking = self._loop.create_future()
+        if self._at_once < MOST_AT_ONCE:
+            self._look(name, known)
+        else:
+            self._waiting.append((name, known))
+
+    def _look(self, name: str, known: _Known) -> None:
+        self._at_once += 1
 
         def work() -> None:
-            # Its own thread: the resolver cannot be interrupted, and a pool of threads
+            # Its own thread: the resolver cannot be interrupted, and a small pool of threads
             # would be filled by names that hang.
             try:
                 found: Addresses | OSError = self._look_up(name)
@@ -99,9 +112,11 @@ class Resolver:
         try:
             threading.Thread(target=work, name=f"resolve {name}", daemon=True).start()
         except RuntimeError as error:  # no more threads: later there may be
-            self._end(known, OSError(str(error)))
+            lacking = OSError(errno.ENOMEM, str(error))
+            self._loop.call_soon(self._end, known, lacking)
 
     def _end(self, known: _Known, found: Addresses | OSError) -> None:
+        self._at_once -= 1
         if isinstance(found, OSError):
             known.error = found
             known.fresh_until = self._loop.time() + FAILED_S
@@ -114,6 +129,8 @@ class Resolver:
         looking, known.looking = known.looking, None
         if looking is not None and not looking.done():
             looking.set_result(None)
+        if self._waiting:
+            self._look(*self._waiting.popleft())
 
 
 def _is_address(name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import threading
 from collections.abc import Callable
@@ -10,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pools.gateway import resolver
-from pools.gateway.resolver import Resolver
+from pools import resolver
+from pools.resolver import Resolver
 from tests import services
 
 
@@ -148,6 +149,38 @@ def test_names_that_nobody_asks_for_are_forgotten(names):
 
     run(names, work)
     assert names.asked == 2
+
+
+def test_look_ups_at_a_time_are_bounded_and_the_rest_wait_for_their_turn(names, monkeypatch):
+    monkeypatch.setattr(resolver, "MOST_AT_ONCE", 2)
+    names.may_answer.clear()
+
+    async def work(resolver: Resolver) -> Any:
+        asking = [asyncio.create_task(resolver.resolve(f"app{n}")) for n in range(9)]
+        async with asyncio.timeout(10):
+            while names.asked < 2:
+                await asyncio.sleep(0.001)
+        at_once = names.asked
+        names.may_answer.set()
+        await asyncio.gather(*asking)
+        return at_once
+
+    assert run(names, work) == 2
+    assert names.asked == 9
+
+
+def test_a_process_without_threads_left_says_so_of_itself(names, monkeypatch):
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def work(resolver: Resolver) -> Any:
+        monkeypatch.setattr(threading.Thread, "start", start)
+        return await asyncio.gather(
+            *(resolver.resolve(f"app{n}") for n in range(2000)), return_exceptions=True
+        )
+
+    found = run(names, work)
+    assert {error.errno for error in found} == {errno.ENOMEM}
 
 
 def test_system_resolver_knows_localhost():

@@ -1,0 +1,78 @@
+"""What processes that carry traffic tell of backends and pools, as the console shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+from django.contrib import admin
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from pools.control import processes, publish, reports
+from pools.control.processes import TRAFFIC, Told
+from pools.core.document import AdminState, StickyMode
+from pools.models import Backend, Pool
+
+
+class Seen:
+    """What all processes told, read when it is first asked for; for one request."""
+
+    def of(self, backend: Backend) -> SafeString:
+        """Who ejects it, and what keeps it from being stopped; empty where all is as usual."""
+        lines = []
+        if backend.state != AdminState.READY:
+            pool = backend.pool
+            stays = pool.sticky_mode != StickyMode.OFF and pool.sticky_while_draining
+            lines.append(
+                reports.leaving(
+                    self._in_flight.get(backend.key, ()),
+                    follow=self._follow,
+                    may_come=stays and backend.state == AdminState.DRAIN,
+                )
+            )
+        now = timezone.now()
+        for by in self._ejected.get(backend.key, ()):
+            if by.until > now:
+                lines.append(f"ejected by {by.process} for {by.left_s(now):.0f} s: {by.why}")
+        return format_html_join(
+            "", '<div class="pools-reason">{}</div>', ((line,) for line in lines)
+        )
+
+    def panic(self, pool: Pool) -> SafeString:
+        """Empty where it is in none."""
+        found = reports.panics(self._told).get(pool.name)
+        if not found:
+            return SafeString("")
+        badge = format_html('<span class="pools-badge pools-down">{}</span>', "panic")
+        why = f"so many backends are out that health is ignored, in {', '.join(found)}"
+        return format_html('{} <span class="pools-reason">{}</span>', badge, why)
+
+    @cached_property
+    def _told(self) -> list[Told]:
+        return processes.living(*TRAFFIC)
+
+    @cached_property
+    def _ejected(self) -> dict[str, list[reports.Ejected]]:
+        return reports.ejections(self._told)
+
+    @cached_property
+    def _in_flight(self) -> dict[str, list[reports.InFlight]]:
+        return reports.in_flight(self._told)
+
+    @cached_property
+    def _follow(self) -> bool:
+        number = publish.revision()
+        return all(reports.revision(told) >= number for told in self._told)
+
+
+def column() -> Callable[[Backend], SafeString]:
+    """A column of a list of backends; all its rows share what was read."""
+    seen = Seen()
+
+    @admin.display(description="in processes")
+    def in_processes(backend: Backend) -> SafeString:
+        return seen.of(backend)
+
+    return in_processes

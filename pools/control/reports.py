@@ -1,0 +1,171 @@
+"""The report of a process that carries traffic: what is not as usual in it.
+
+    {"revision": 12,
+     "ejected": {"web/10.0.0.1:80": {"until": "2026-11-23T09:05:08Z", "why": "5 failed ..."}},
+     "panic": ["web"],
+     "leaving": {"web/10.0.0.2:80": {"requests": 3, "tunnels": 1}},
+     "certificates": [{"name": "example.org", "until": "2027-01-01T00:00:00Z"}]}
+
+Rules:
+- The revision is read first: who reads of it there finds all that was in flight with a
+  backend that it drains.
+- `until` is by the process's own clock. It stays as it was told while it is that, to the
+  second, so that nothing is written anew as time goes by.
+- Certificates are those of a gateway's TLS listeners, the first to end first.
+- Reports of another version of the program may lack anything: what is not as it should be
+  is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from pools.control.processes import Report, Told
+from pools.core.engine import Engine
+from pools.core.status import Ejection
+
+MOST = 1000  # of a kind in one report, so that it stays small in the worst of times
+_SAME = timedelta(seconds=1.5)
+
+Certificates = Callable[[], list[dict[str, str]]]
+
+
+def of(engine: Engine, before: Report, certificates: Certificates | None = None) -> Report:
+    """What is to be told now; `before` is the report before it, or empty."""
+    revision = engine.snapshot.revision
+    notable = engine.notable()
+    now, told = timezone.now(), before.get("ejected", {})
+    report: Report = {
+        "revision": revision,
+        "ejected": {
+            ejection.key: _ejection(ejection, now, told.get(ejection.key))
+            for ejection in notable.ejections[:MOST]
+        },
+        "panic": list(notable.panic[:MOST]),
+        "leaving": {
+            leaving.key: {"requests": leaving.requests, "tunnels": leaving.tunnels}
+            for leaving in notable.leaving[:MOST]
+        },
+    }
+    if certificates is not None:
+        report["certificates"] = certificates()
+    return report
+
+
+def _ejection(
+    ejection: Ejection, now: datetime, earlier: dict[str, str] | None
+) -> dict[str, str]:
+    until = now + timedelta(seconds=ejection.for_s)
+    if (
+        earlier
+        and earlier["why"] == ejection.why
+        and abs(datetime.fromisoformat(earlier["until"]) - until) < _SAME
+    ):
+        return earlier
+    return {"until": text(until), "why": ejection.why}
+
+
+def text(at: datetime) -> str:
+    """A time as reports have it."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+# --- what several processes told, by backend ------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ejected:
+    """A process leaves a backend out, until then."""
+
+    process: str
+    until: datetime
+    why: str
+
+    def left_s(self, now: datetime) -> float:
+        return max(0.0, (self.until - now).total_seconds())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InFlight:
+    """What one process has in flight with a backend that leaves."""
+
+    process: str
+    requests: int
+    tunnels: int
+
+
+def revision(told: Told) -> int:
+    found = told.report.get("revision")
+    return found if isinstance(found, int) else 0
+
+
+def ejections(processes: Iterable[Told]) -> dict[str, list[Ejected]]:
+    """Who is ejected by whom, by backend key."""
+    found: dict[str, list[Ejected]] = {}
+    for told in processes:
+        for key, one in _parts(told, "ejected"):
+            try:
+                until = datetime.fromisoformat(one["until"])
+            except (KeyError, TypeError, ValueError):
+                continue
+            if until.tzinfo is not None:
+                ejected = Ejected(process=str(told), until=until, why=str(one.get("why", "")))
+                found.setdefault(key, []).append(ejected)
+    return found
+
+
+def in_flight(processes: Iterable[Told]) -> dict[str, list[InFlight]]:
+    """What is in flight with backends that leave, by backend key."""
+    found: dict[str, list[InFlight]] = {}
+    for told in processes:
+        for key, one in _parts(told, "leaving"):
+            counts = one.get("requests"), one.get("tunnels")
+            requests, tunnels = (each if isinstance(each, int) else 0 for each in counts)
+            flying = InFlight(process=str(told), requests=requests, tunnels=tunnels)
+            found.setdefault(key, []).append(flying)
+    return found
+
+
+def panics(processes: Iterable[Told]) -> dict[str, list[str]]:
+    """Which processes have a pool in panic, by its name."""
+    found: dict[str, list[str]] = {}
+    for told in processes:
+        names = told.report.get("panic")
+        for name in names if isinstance(names, list) else ():
+            found.setdefault(str(name), []).append(str(told))
+    return found
+
+
+def _parts(told: Told, name: str) -> list[tuple[str, Mapping[str, Any]]]:
+    found = told.report.get(name)
+    if not isinstance(found, dict):
+        return []
+    return [(key, one) for key, one in found.items() if isinstance(one, dict)]
+
+
+def leaving(in_flight: Sequence[InFlight], *, follow: bool, may_come: bool) -> str:
+    """Whether a backend in drain or maintenance may be stopped. `follow`: all processes have
+    that in force. `may_come`: clients that hold its cookie may."""
+    requests = sum(flying.requests for flying in in_flight)
+    tunnels = sum(flying.tunnels for flying in in_flight)
+    if requests or tunnels:
+        where = ", ".join(flying.process for flying in in_flight)
+        return f"{counted(requests, tunnels)} in flight ({where})"
+    if not follow:
+        return "not in force in every process yet"
+    return "at rest, but clients that hold its cookie may come" if may_come else "safe to stop"
+
+
+def counted(requests: int, tunnels: int) -> str:
+    """ "3 requests and 1 tunnel"."""
+    parts = [
+        f"{count} {noun}{'' if count == 1 else 's'}"
+        for count, noun in ((requests, "request"), (tunnels, "tunnel"))
+        if count
+    ]
+    return " and ".join(parts) or "nothing"
