@@ -103,6 +103,7 @@ class Watcher:
         self._folder = now.data_dir
         self._redis_url = now.redis_url
         self._looking = threading.Lock()
+        self.busy = threading.Lock()  # while the thread is at the database
         self._swapping = threading.Lock()  # a look may hang while the file is taken
         self._revision: int | None = None  # the last one seen; None: none yet
         self._health: dict[str, Verdict] | None = None  # as last read; None: not yet
@@ -264,13 +265,14 @@ class Watcher:
         look_at, woken = 0.0, True
         try:
             while not self._stopping.is_set():
-                if woken or time.monotonic() >= look_at:
-                    self.look()
-                    if self._trouble:
-                        connections.close_all()  # the next look connects anew
-                    self._looked.set()
-                    look_at = time.monotonic() + self.interval_s
-                self.telling.turn(self.engine, database=self._trouble != _DATABASE)
+                with self.busy:
+                    if woken or time.monotonic() >= look_at:
+                        self.look()
+                        if self._trouble:
+                            connections.close_all()  # the next look connects anew
+                        self._looked.set()
+                        look_at = time.monotonic() + self.interval_s
+                    self.telling.turn(self.engine, database=self._trouble != _DATABASE)
                 woken = self._woken.wait(min(self.interval_s, TURN_S))
                 self._woken.clear()
             self.telling.end()
@@ -282,6 +284,7 @@ class Watcher:
 
 
 _watcher: Watcher | None = None
+_resting: Watcher | None = None  # while this process forks
 _telling_as: tuple[ProcessKind, Certificates | None] = (ProcessKind.WEB, None)
 _beginning = threading.Lock()
 
@@ -297,11 +300,27 @@ def _begin() -> Watcher:
         return _watcher
 
 
+def _rest() -> None:
+    """Before a fork: a child that is made while the thread is in SQLite would find SQLite's
+    own locks held for ever. A database that hangs is not waited for."""
+    global _resting
+    watcher = _watcher
+    if watcher and watcher.busy.acquire(timeout=_STOP_S):
+        _resting = watcher
+
+
+def _go_on() -> None:
+    global _resting
+    watcher, _resting = _resting, None
+    if watcher:
+        watcher.busy.release()
+
+
 def _forget() -> None:
     """In a forked child: the parent's thread is not there, and its lock may be held."""
-    global _watcher, _beginning
-    _watcher, _beginning = None, threading.Lock()
+    global _watcher, _beginning, _resting
+    _watcher, _beginning, _resting = None, threading.Lock(), None
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(before=_rest, after_in_parent=_go_on, after_in_child=_forget)
 atexit.register(stop)
