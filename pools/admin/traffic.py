@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from pools.control import processes, publish, reports
 from pools.control.processes import TRAFFIC, Told
-from pools.core.document import AdminState, StickyMode
+from pools.core.document import AdminState
 from pools.models import Backend, Pool
 
 
@@ -24,12 +24,15 @@ class Seen:
         lines = []
         if backend.state != AdminState.READY:
             pool = backend.pool
-            stays = pool.sticky_mode != StickyMode.OFF and pool.sticky_while_draining
             lines.append(
                 reports.leaving(
                     self._in_flight.get(backend.key, ()),
                     follow=self._follow,
-                    may_come=stays and backend.state == AdminState.DRAIN,
+                    may_come=reports.may_come(
+                        backend.state,
+                        sticky=pool.sticky_mode,
+                        while_draining=pool.sticky_while_draining,
+                    ),
                 )
             )
         now = timezone.now()

@@ -53,14 +53,7 @@ class Progress:
     def plain(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            "in_flight": [
-                {
-                    "process": flying.process,
-                    "requests": flying.requests,
-                    "tunnels": flying.tunnels,
-                }
-                for flying in self.in_flight
-            ],
+            "in_flight": [flying.plain() for flying in self.in_flight],
             "behind": list(self.behind),
             "silent": list(self.silent),
             "gone": list(self.gone),

@@ -14,7 +14,7 @@ from pools.control import readings, reports
 from pools.control.explain import published_engine
 from pools.control.processes import TRAFFIC, Told
 from pools.control.reports import Ejected, InFlight
-from pools.core.document import AdminState, ProbeKind, StickyMode
+from pools.core.document import AdminState, ProbeKind
 from pools.core.probing import Verdict
 from pools.core.snapshot import Snapshot
 from pools.core.status import BackendStatus, PoolStatus
@@ -61,14 +61,7 @@ class BackendView:
                 {"process": by.process, "left_s": round(by.left_s(now), 1), "why": by.why}
                 for by in self.ejected
             ],
-            "in_flight": [
-                {
-                    "process": flying.process,
-                    "requests": flying.requests,
-                    "tunnels": flying.tunnels,
-                }
-                for flying in self.in_flight
-            ],
+            "in_flight": [flying.plain() for flying in self.in_flight],
             "leaving": self.leaving(),
         }
 
@@ -155,7 +148,7 @@ class _Making:
     def _backend(self, status: BackendStatus) -> BackendView:
         spec = self._snapshot.pools[status.pool].spec
         ejected = self._ejected.get(status.key, ())
-        stays = spec.sticky.mode is not StickyMode.OFF and spec.sticky.while_draining
+        sticky = spec.sticky
         return BackendView(
             key=status.key,
             state=status.state,
@@ -164,5 +157,7 @@ class _Making:
             in_flight=tuple(self._in_flight.get(status.key, ())),
             probed=spec.probe.kind is not ProbeKind.OFF,
             follow=self._follow,
-            may_come=stays and status.state is AdminState.DRAIN,
+            may_come=reports.may_come(
+                status.state, sticky=sticky.mode, while_draining=sticky.while_draining
+            ),
         )

@@ -26,6 +26,7 @@ from typing import Any
 from django.utils import timezone
 
 from pools.control.processes import Report, Told
+from pools.core.document import AdminState, StickyMode
 from pools.core.engine import Engine
 from pools.core.status import Ejection
 
@@ -98,6 +99,10 @@ class InFlight:
     requests: int
     tunnels: int
 
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"process": self.process, "requests": self.requests, "tunnels": self.tunnels}
+
 
 def revision(told: Told) -> int:
     found = told.report.get("revision")
@@ -146,6 +151,12 @@ def _parts(told: Told, name: str) -> list[tuple[str, Mapping[str, Any]]]:
     if not isinstance(found, dict):
         return []
     return [(key, one) for key, one in found.items() if isinstance(one, dict)]
+
+
+def may_come(state: str, *, sticky: str, while_draining: bool) -> bool:
+    """Whether clients that hold a backend's cookie may come to it though it leaves; of its
+    admin state and its pool's stickiness."""
+    return state == AdminState.DRAIN and sticky != StickyMode.OFF and while_draining
 
 
 def leaving(in_flight: Sequence[InFlight], *, follow: bool, may_come: bool) -> str:

@@ -76,3 +76,11 @@ def may_eject(
 def panics(spec: document.Passive, *, selectable: int, ready: int) -> bool:
     """Whether too few are selectable to go by health; 0 % never panics."""
     return selectable * 100 < ready * spec.panic_percent
+
+
+def ignores_health(spec: document.Passive, *, primaries: int, backups: int, ready: int) -> bool:
+    """Whether a pool is in panic with so many in good health of its ready backends. Where
+    backups alone are, it is for them to step in."""
+    if backups and not primaries:
+        return False
+    return panics(spec, selectable=primaries + backups, ready=ready)

@@ -201,13 +201,15 @@ class PoolState:
         """Work out tiers, weights and who may keep its clients; and for how long."""
         ready = [state for state in self._members if state.ready]
         healthy = [state for state in ready if state.healthy(now)]
-        self.panic = False
-        # Where backups alone are in good health it is for them to step in, not to panic.
-        if not healthy or any(not state.backup for state in healthy):
-            spec = self.pool.spec.passive
-            if passive.panics(spec, selectable=len(healthy), ready=len(ready)):
-                healthy = ready
-                self.panic = True
+        backups = sum(state.backup for state in healthy)
+        self.panic = passive.ignores_health(
+            self.pool.spec.passive,
+            primaries=len(healthy) - backups,
+            backups=backups,
+            ready=len(ready),
+        )
+        if self.panic:
+            healthy = ready
         tiers = (
             [state for state in healthy if not state.backup],
             [state for state in healthy if state.backup],

@@ -11,8 +11,6 @@ Rules:
 from __future__ import annotations
 
 import logging
-import os
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +20,7 @@ from typing import Any
 from django.db import connections, transaction
 
 from pools.control import publish
+from pools.control.processes import own_name
 from pools.control.rows import update_many
 from pools.core import probing
 from pools.core.document import AdminState
@@ -199,5 +198,5 @@ def _event(change: _Change, now: datetime) -> HealthEvent:
         old=change.before.verdict.value,
         new=change.state.verdict.value,
         reason=change.values["reason"],
-        seen_by=f"{socket.gethostname()}:{os.getpid()}",
+        seen_by=own_name(),
     )

@@ -203,6 +203,7 @@ def _emptiness(seen: Seen, group: _Group, told: str, now: datetime) -> None:
     """Whether the pool is empty or in panic; `told`: that processes say it is in panic."""
     ready = [member for member in group.members if member.ready]
     usable = [member for member in ready if member.verdict is not Verdict.DOWN]
+    backups = sum(member.backup for member in usable)
     empty, panic = ((kind, group.name) for kind in (AlertKind.POOL_EMPTY, AlertKind.POOL_PANIC))
     few = (
         f"{len(usable)} of {counted(len(ready), 'ready backend')} are left, and health is "
@@ -212,10 +213,11 @@ def _emptiness(seen: Seen, group: _Group, told: str, now: datetime) -> None:
     if not usable:
         seen.add(_of_pool(*empty, _why_empty(group, ready), now))
         seen.vague.add(panic)
-    # 2. Few are left, where it is not for backups to step in (pools.core.runtime).
-    elif any(not member.backup for member in usable) and passive.panics(
+    # 2. Few are left.
+    elif passive.ignores_health(
         document.Passive(panic_percent=group.panic_percent),
-        selectable=len(usable),
+        primaries=len(usable) - backups,
+        backups=backups,
         ready=len(ready),
     ):
         seen.add(_of_pool(*panic, few, now))

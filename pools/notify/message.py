@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pools.control import reports
 from pools.models.alert import AlertKind, Phase
-from pools.notify.words import counted, duration, iso, moment
+from pools.notify.words import counted, duration, moment
 
 LINES_MOST = 30
 PAYLOAD_MOST = 500
@@ -77,8 +78,8 @@ class Item:
             "subject": self.subject,
             "pool": self.pool,
             "detail": self.detail,
-            "begun_at": iso(self.begun_at),
-            "ended_at": iso(self.ended_at) if self.ended_at else None,
+            "begun_at": reports.text(self.begun_at),
+            "ended_at": reports.text(self.ended_at) if self.ended_at else None,
             "ending": self.ending,
         }
 
@@ -109,7 +110,7 @@ def compose(items: Sequence[Item], now: datetime) -> Message:
         text=text,
         payload={
             "type": "proxysite.alerts",
-            "timestamp": iso(now),
+            "timestamp": reports.text(now),
             "data": {
                 "alerts": [item.plain() for item in told[:PAYLOAD_MOST]],
                 "more": max(len(told) - PAYLOAD_MOST, 0),
@@ -126,7 +127,7 @@ def trial(channel: str, now: datetime) -> Message:
         text=f"{subject}: alerts will come here (sent {moment(now)})",
         payload={
             "type": "proxysite.test",
-            "timestamp": iso(now),
+            "timestamp": reports.text(now),
             "data": {"alerts": [], "more": 0},
         },
     )

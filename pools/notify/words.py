@@ -10,11 +10,6 @@ def moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def iso(at: datetime) -> str:
-    """ "2026-11-23T12:00:01Z"."""
-    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
 def counted(number: int, what: str) -> str:
     """ "1 day", "2 days"."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -14,10 +14,10 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error, close_old_connections
 
-from pools.control import processes, publish
+from pools.control import processes, publish, reports
 from pools.control.leaving import Progress, Waiting
 from pools.control.processes import TRAFFIC
-from pools.core.document import AdminState, StickyMode
+from pools.core.document import AdminState
 from pools.core.errors import DocumentError
 from pools.management import probing, terminal
 from pools.management.terminal import who
@@ -117,10 +117,8 @@ class _Waited:
         self._gone: tuple[str, ...] = ()
         self.done = False
         pool = row.pool
-        self._stay = (
-            state is AdminState.DRAIN
-            and pool.sticky_mode != StickyMode.OFF
-            and pool.sticky_while_draining
+        self._stay = reports.may_come(
+            state, sticky=pool.sticky_mode, while_draining=pool.sticky_while_draining
         )
 
     def run(self, until: float | None) -> Progress | None:

@@ -9,11 +9,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
-from pools.control import clock
+from pools.control import clock, reports
 from pools.models import Alert, Channel, Delivery
 from pools.models.alert import DeliveryState
 from pools.notify import alerts, delivery
-from pools.notify.words import iso, moment
+from pools.notify.words import moment
 
 NOT_SENT, WRONG = 1, 2
 
@@ -94,6 +94,6 @@ def _plain(one: Delivery) -> dict[str, Any]:
         "state": one.state,
         "attempts": one.attempts,
         "result": one.result,
-        "created_at": iso(one.created_at),
-        "next_at": iso(one.next_at) if one.state == DeliveryState.PENDING else None,
+        "created_at": reports.text(one.created_at),
+        "next_at": reports.text(one.next_at) if one.state == DeliveryState.PENDING else None,
     }
