@@ -158,7 +158,7 @@ class Claims:
                 rows.append(row)
                 if round_ := self._begin(row, now):
                     claimed.append(round_)
-            update_many(rows, ("next_at", "regular_at", "busy_until", "claimed_at"))
+            update_many(rows, ("next_at", "regular_at", "busy_until"))
             _fill(claimed)  # under the lock: whom it takes nobody else does
         return claimed
 
@@ -169,7 +169,6 @@ class Claims:
         if pool is None:
             row.next_at = row.regular_at = now + interval
             return None
-        row.claimed_at = now
         at = row.next_at if now < row.next_at <= now + AHEAD else now
         due_at, first = row.regular_at or at, row.regular_at is None
         lease = timedelta(seconds=2 * pool.probe.timeout_s + LEASE_SLACK_S)

@@ -127,7 +127,6 @@ class ProbeSchedule(models.Model):
     next_at = models.DateTimeField("next at", db_index=True)
     regular_at = models.DateTimeField("regular at", null=True, blank=True)
     busy_until = models.DateTimeField("busy until", null=True, blank=True)
-    claimed_at = models.DateTimeField("claimed at", null=True, blank=True)
     began_at = models.DateTimeField("began at", null=True, blank=True)
     done_at = models.DateTimeField("done at", null=True, blank=True)
 
