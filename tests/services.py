@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -107,6 +107,21 @@ def redis_server(*, port: int | None = None, unix_socket: Path | None = None) ->
         with _running(argv, Path(folder, "log")), redis.Redis.from_url(url) as client:
             eventually(lambda: _answers(client.ping, redis.ConnectionError), saying="redis")
             yield url
+
+
+class Redis:
+    """One that can be stopped and started on its port."""
+
+    def __init__(self) -> None:
+        self._port = free_port()
+        self._running = ExitStack()
+        self.start()
+
+    def start(self) -> None:
+        self.url = self._running.enter_context(redis_server(port=self._port))
+
+    def stop(self) -> None:
+        self._running.close()
 
 
 @contextmanager

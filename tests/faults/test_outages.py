@@ -5,39 +5,23 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests import services
 from tests.faults import PATIENCE_S
 from tests.faults.database import Database, database
 from tests.faults.gateway import Gateway, environment
 from tests.faults.load import Load, adds_up
 from tests.faults.publishing import Publisher
-from tests.services import eventually, gone
+from tests.services import Redis, eventually, gone
 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Database]:
     with database() as found:
         yield found
-
-
-class Redis:
-    """One that can be stopped and started on its port."""
-
-    def __init__(self) -> None:
-        self._port = services.free_port()
-        self._running = ExitStack()
-        self.start()
-
-    def start(self) -> None:
-        self.url = self._running.enter_context(services.redis_server(port=self._port))
-
-    def stop(self) -> None:
-        self._running.close()
 
 
 @pytest.fixture(scope="module")

@@ -9,31 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests import services
 from tests.faults.database import Database, database
 from tests.faults.publishing import Publisher
 from tests.prober import INTERVAL_S, PATIENCE_S
 from tests.prober.backends import Backend
 from tests.prober.book import Book
 from tests.prober.programs import Program, environment
-from tests.services import eventually
+from tests.services import Redis, eventually
 
 PROBE = {"interval_s": INTERVAL_S, "timeout_s": 0.5, "rise": 2, "fall": 3}
-
-
-class Redis:
-    """One that can be stopped and started on its port."""
-
-    def __init__(self) -> None:
-        self._port = services.free_port()
-        self._running = ExitStack()
-        self.start()
-
-    def start(self) -> None:
-        self.url = self._running.enter_context(services.redis_server(port=self._port))
-
-    def stop(self) -> None:
-        self._running.close()
 
 
 class Site:

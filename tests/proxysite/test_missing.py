@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -32,11 +31,10 @@ class Site:
     def __init__(self, folder: Path, database: Database) -> None:
         self.folder = folder
         self.database = database
-        self._redis_port = services.free_port()
-        self._redis = ExitStack()
-        self.start_redis()
-        url = f"redis://127.0.0.1:{self._redis_port}/0"
-        self.environment = environment(folder, DATABASE_URL=database.url, REDIS_URL=url)
+        self.redis = services.Redis()
+        self.environment = environment(
+            folder, DATABASE_URL=database.url, REDIS_URL=self.redis.url
+        )
         self.manage("migrate", "-v0")
         self._asker = Asker(self.environment)
         self.programs = {program.name: program for program in plan.celery()}
@@ -44,12 +42,6 @@ class Site:
         for name in self.programs:
             self.start(name)
         self.gateway = Gateway(folder, self.environment)
-
-    def start_redis(self) -> None:
-        self._redis.enter_context(services.redis_server(port=self._redis_port))
-
-    def stop_redis(self) -> None:
-        self._redis.close()
 
     def start(self, name: str) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -98,7 +90,7 @@ class Site:
         for name in tuple(self.processes):
             self.end(name, signal.SIGKILL)
         self._asker.close()
-        self._redis.close()
+        self.redis.stop()
 
 
 @pytest.fixture(scope="module")
@@ -154,18 +146,18 @@ def test_who_ends_in_good_order_is_missing_at_once(site):
 
 def test_a_broker_that_was_stopped_is_missing_and_nobody_else(site):
     """Beat and worker live, and say that they have none, for as long as it lasts."""
-    site.stop_redis()
+    site.redis.stop()
     alone_missing(
         site,
         "broker",
         until=lambda: "beat " in site.says("broker") and "worker " in site.says("broker"),
     )
-    site.start_redis()
+    site.redis.start()
 
 
 def test_a_worker_that_starts_without_a_broker_is_not_missing(site):
     site.end("worker", signal.SIGTERM)
-    site.stop_redis()
+    site.redis.stop()
     site.start("worker")
 
     def there() -> bool:
@@ -173,7 +165,7 @@ def test_a_worker_that_starts_without_a_broker_is_not_missing(site):
         return parts["broker"] is False and parts["worker"] is True
 
     eventually(there, within_s=PATIENCE_S, saying="a worker without a broker")
-    site.start_redis()
+    site.redis.start()
 
 
 def test_a_database_that_was_stopped_is_missing_and_what_can_be_told_is(site):
