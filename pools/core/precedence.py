@@ -95,7 +95,9 @@ def in_order(patterns: Iterable[Pattern], host: str | None = None) -> list[Patte
     together = _together(found)
 
     def place(one: Pattern) -> tuple[int, int, str, int, int, str]:
-        best = max(one.hosts, key=lambda name: (*closeness(name), name), default=ANY)
+        best = one.hosts[0] if one.hosts else ANY
+        if len(one.hosts) > 1:
+            best = max(one.hosts, key=lambda name: (*closeness(name), name))
         kind, length = closeness(best)
         return -kind, -length, together.get(best, best), *_within(one)
 
@@ -158,6 +160,8 @@ def shadows(patterns: Iterable[Pattern]) -> dict[str, Shadow]:
 
 def _excluded(one: Pattern) -> str:
     """The header that it wants present and absent; "": there is none."""
+    if len(one.conditions) < 2:
+        return ""
     absent = {each.header.lower() for each in one.conditions if each.match is Match.ABSENT}
     for each in one.conditions:
         if each.match is not Match.ABSENT and each.header.lower() in absent:
@@ -199,7 +203,8 @@ def _covered(there: list[Pattern]) -> Iterator[tuple[Pattern, Pattern]]:
     for place, one in enumerate(there):
         best = asked.first_to_cover(one)
         if best is not None:
-            yield one, there[best]
+            yield one, there[best]  # which covers all that this one would
+            continue
         rarest = min(one.conditions, key=lambda each: common[_atom(each)], default=None)
         asked.add(place, one, rarest)
 
