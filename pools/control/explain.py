@@ -68,14 +68,14 @@ class Explained:
         """The route that takes it."""
         return self.explanation.taken if self.taken else None
 
-    def seen_by(self, names: Collection[str]) -> Explained:
-        """As somebody may see it who may see these routes alone."""
+    def without(self, names: Collection[str]) -> Explained:
+        """As somebody may see it who may not see these routes."""
         told = tuple(
-            other for other in self.explanation.passed_over if other.route.name in names
+            other for other in self.explanation.passed_over if other.route.name not in names
         )
         hidden = len(self.explanation.passed_over) - len(told)
         taken = self.explanation.taken
-        if taken is None or taken.name in names:
+        if taken is None or taken.name not in names:
             return replace(self, explanation=Explanation(taken, told), hidden=hidden)
         told = tuple(
             replace(other, reason="less specific than the route that takes it")
