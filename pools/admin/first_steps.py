@@ -49,7 +49,7 @@ def first_steps(site: str = "") -> tuple[Step, ...]:
     steps = (
         Step(
             title=_("Add your first pool"),
-            text=_("A pool is a group of backends, the servers that answer your requests."),
+            text=_("Give it a name and its backends: the host and port of each server."),
             done=pool is not None and pool.backends.exists(),
             link=reverse("admin:pools_pool_change", args=(pool.pk,))
             if pool

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -72,8 +73,8 @@ class Matching:
         )
 
     def _takes(self, name: str, what: str) -> SafeString:
-        pk = self.table.id_of[name]
-        link = format_html('<a class="pools-inline" href="../{}/change/">{}</a>', pk, name)
+        page = reverse("admin:pools_route_change", args=(self.table.id_of[name],))
+        link = format_html('<a class="pools-inline" href="{}">{}</a>', page, name)
         return format_html(_("{route} takes {what}"), route=link, what=what)
 
     def rate(self, route: Route) -> str:
@@ -133,9 +134,7 @@ def columns() -> dict[str, Callable[[Route], SafeString | str]]:
 
     @admin.display(description=gettext_lazy("state"), ordering="enabled")
     def state(route: Route) -> SafeString:
-        shown = seen.state(route)
-        # Links of a page lead from itself, those of a list from its address.
-        return SafeString(shown.replace('href="../', 'href="'))
+        return seen.state(route)
 
     @admin.display(description=gettext_lazy("requests/s"))
     def rate(route: Route) -> str:
@@ -146,6 +145,11 @@ def columns() -> dict[str, Callable[[Route], SafeString | str]]:
 
 class InOrder(base.ChangeList):
     """Rows in the order in which routes match, until a column is chosen to sort by."""
+
+    def get_ordering_field_columns(self) -> dict[int, Literal["desc", "asc"]]:
+        """Those that were chosen: no column is what rows are sorted by before."""
+        chosen = bool(self.params.get(ORDER_VAR))
+        return super().get_ordering_field_columns() if chosen else {}
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -180,16 +184,14 @@ class HostFilter(admin.SimpleListFilter):
         """What the template needs, as one: the value, what is wrong with it, and the other
         parameters."""
         typed = self.value() or ""
-        kept = changelist.get_filters_params()
         yield {
             "value": typed,
             "selected": not typed,
             "wrong": bool(typed) and not host_of(typed),
             "kept": [
                 (name, value)
-                for name, values in kept.items()
+                for name, value in changelist.params.items()
                 if name not in (self.parameter_name, PAGE_VAR)
-                for value in (values if isinstance(values, list) else [values])
             ],
             "query_string": changelist.get_query_string(remove=[self.parameter_name]),
         }
