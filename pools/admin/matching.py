@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR
-from django.db.models import QuerySet
+from django.contrib.admin.views.main import ORDER_VAR
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -25,6 +24,8 @@ from pools.core.precedence import ANY, Shadow
 from pools.models import Route
 
 ANY_HOST = gettext_lazy("any host")
+_MATCHING = "pools.admin.matching"  # where WSGI keeps what belongs to a request
+HOST_PARAMETER = "for_host"  # of the list's address
 
 
 class Matching:
@@ -34,6 +35,16 @@ class Matching:
     @cached_property
     def table(self) -> RouteTable:
         return route_table.read()
+
+    def for_host(self, host: str) -> list[int]:
+        """As that of the table."""
+        if host not in self._for_host:
+            self._for_host[host] = self.table.for_host(host)
+        return self._for_host[host]
+
+    @cached_property
+    def _for_host(self) -> dict[str, list[int]]:
+        return {}
 
     @cached_property
     def rates(self) -> dict[str, Rates]:
@@ -119,9 +130,15 @@ def _badge(colour: str, word: str) -> SafeString:
     return format_html('<span class="pools-badge pools-{}">{}</span>', colour, word)
 
 
-def columns() -> dict[str, Callable[[Route], SafeString | str]]:
+def of(request: HttpRequest) -> Matching:
+    """The one of a request, which all parts of a page share."""
+    found = request.META.setdefault(_MATCHING, Matching())
+    return cast(Matching, found)
+
+
+def columns(request: HttpRequest) -> dict[str, Callable[[Route], SafeString | str]]:
     """Columns of a list of routes; all its rows share what was read."""
-    seen = Matching()
+    seen = of(request)
 
     @admin.display(description="#")
     def place(route: Route) -> str:
@@ -155,9 +172,9 @@ class InOrder(base.ChangeList):
         super().get_results(request)
         if self.params.get(ORDER_VAR):
             return
-        table = route_table.read()
-        host = host_of(request.GET.get(HostFilter.parameter_name, ""))
-        order = table.for_host(host) if host else table.ids
+        seen = of(request)
+        host = host_of(request.GET.get(HOST_PARAMETER, ""))
+        order = seen.for_host(host) if host else seen.table.ids
         found = set(self.queryset.order_by().values_list("pk", flat=True))
         ids = [pk for pk in order if pk in found]
         if self.multi_page and not (self.show_all and self.can_show_all):
@@ -165,45 +182,6 @@ class InOrder(base.ChangeList):
             ids = ids[begin : begin + self.list_per_page]
         rows = self.queryset.order_by().in_bulk(ids)
         self.result_list = [rows[pk] for pk in ids if pk in rows]
-
-
-class HostFilter(admin.SimpleListFilter):
-    """Those that requests to a host may go to, as it is typed; in the order for that host."""
-
-    title = gettext_lazy("host")
-    parameter_name = "for_host"
-    template = "pools/admin/host_filter.html"
-
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
-        return []
-
-    def has_output(self) -> bool:
-        return True
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        """What the template needs, as one: the value, what is wrong with it, and the other
-        parameters."""
-        typed = self.value() or ""
-        yield {
-            "value": typed,
-            "selected": not typed,
-            "wrong": bool(typed) and not host_of(typed),
-            "kept": [
-                (name, value)
-                for name, value in changelist.params.items()
-                if name not in (self.parameter_name, PAGE_VAR)
-            ],
-            "query_string": changelist.get_query_string(remove=[self.parameter_name]),
-        }
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Route]) -> QuerySet[Route]:
-        typed = self.value()
-        if not typed:
-            return queryset
-        host = host_of(typed)
-        if not host:
-            return queryset.none()
-        return queryset.filter(pk__in=route_table.read().for_host(host))
 
 
 def host_of(typed: str) -> str:
@@ -214,21 +192,6 @@ def host_of(typed: str) -> str:
         return asked.read(method="GET", url=url).name
     except asked.Mistyped:
         return ""
-
-
-class TakenFilter(admin.SimpleListFilter):
-    title = gettext_lazy("requests")
-    parameter_name = "taken"
-
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
-        return [("never", _("Never taken")), ("partly", _("Not on every host"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Route]) -> QuerySet[Route]:
-        if self.value() not in ("never", "partly"):
-            return queryset
-        whole = self.value() == "never"
-        shadows = route_table.read().shadows.items()
-        return queryset.filter(pk__in=[pk for pk, found in shadows if found.whole == whole])
 
 
 def warnings(route: Route) -> Iterator[str]:

@@ -18,7 +18,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pools.admin import base, lines, matching, tester
+from pools.admin import base, lines, matching, route_filters, tester
 from pools.admin.publishing import PublishingAdmin
 from pools.models import Pool, Route
 
@@ -57,7 +57,12 @@ class RouteAdmin(PublishingAdmin[Route]):
     change_list_template = "pools/admin/route_list.html"
     list_display = ("name", "on_hosts", "path_prefix", "pool")
     list_display_links = ("name",)
-    list_filter = ("enabled", matching.TakenFilter, matching.HostFilter, "pool")
+    list_filter = (
+        "enabled",
+        route_filters.TakenFilter,
+        route_filters.HostFilter,
+        route_filters.PoolFilter,
+    )
     list_select_related = ("pool",)
     search_fields = ("name", "path_prefix", "hosts", "pool__name")
     readonly_fields = ("place", "matched", "traffic", "test")
@@ -114,7 +119,7 @@ class RouteAdmin(PublishingAdmin[Route]):
         return matching.InOrder
 
     def get_list_display(self, request: HttpRequest):  # type: ignore[no-untyped-def]
-        own = matching.columns()
+        own = matching.columns(request)
         place, state, rate = own["place"], own["state"], own["rate"]
         name, hosts, prefix, pool, *rest = super().get_list_display(request)
         return (place, name, hosts, prefix, own["conditions"], pool, state, rate, *rest)

@@ -6,7 +6,7 @@ import pytest
 
 from pools.control import figures, publish
 from pools.control.figures import Figures, Rates
-from pools.models import Route
+from pools.models import Pool, Route
 from tests.admin import browser
 
 LIST = "/admin/pools/route/"
@@ -136,3 +136,12 @@ def test_marks_of_routes_are_markup_once(client, web):
     Route.objects.create(name="a", pool=web, path_prefix="/api")
     text = client.get(LIST).content.decode()
     assert "&lt;a" not in text and "&lt;span" not in text
+
+
+def test_a_pool_is_found_by_its_name_or_by_how_it_begins(client, routes):
+    other = Pool.objects.create(name="webshop")
+    Route.objects.create(name="shop", pool=other)
+    assert listed(client, pool="webshop") == ["shop"]
+    assert "shop" not in listed(client, pool="web")
+    assert listed(client, pool="WEBS") == ["shop"]
+    assert listed(client, pool="none") == []
