@@ -173,6 +173,17 @@ def test_thousands_with_one_host_and_prefix_are_told_apart():
     }
 
 
+@pytest.mark.parametrize("test", ["present", "contains 1", "equals 1"])
+def test_several_may_be_found_by_one_condition(test):
+    conditions = [f"X-A {test}"]
+    assert shadowed(
+        route("a", conditions=conditions, methods=("GET",)),
+        route("b", conditions=conditions, methods=("POST",)),
+        route("c", conditions=conditions, methods=("POST", "PUT")),
+        route("d", conditions=conditions, methods=("POST",)),
+    ) == {"d": Shadow(by=(("", "b"),))}
+
+
 # --- against the router
 
 VALUES = ("1", "12", "2")
