@@ -8,7 +8,7 @@ here can load.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from django.conf import settings
 
@@ -20,7 +20,7 @@ from pools.core.snapshot import sticky_cookie
 from pools.wire.ids import make_id
 
 
-def header_rules() -> HeaderRules:
+def header_rules(make_id: Callable[[], bytes] = make_id) -> HeaderRules:
     """The header rules by the settings as they are now; keep them, don't make them for each
     request."""
     now = conf.current()

@@ -81,6 +81,7 @@ DOCUMENT = {
         },
         {"name": "images", "pool": "images", "hosts": ["*.example.com"], "path_prefix": "/img"},
         {"name": "search", "pool": "search", "path_prefix": "/search", "enabled": False},
+        {"name": "shop-old", "pool": "search", "hosts": ["shop.example.com"]},
     ],
 }
 DOWN = {"shop/10.0.0.13:8000": "connection refused"}
@@ -95,6 +96,8 @@ PAGES = {
     "backend": "/admin/pools/backend/{down}/change/",
     "routes": "/admin/pools/route/",
     "route": "/admin/pools/route/{beta}/change/",
+    "route-test": "/admin/pools/route/test/?url=http://shop.example.com/cart%3Fid=7"
+    "&headers=X-Beta:+1%0D%0AX-Version:+2%0D%0AX-Debug:+1%0D%0AUser-Agent:+curl/8",
     "alerts": "/admin/pools/alert/",
     "channels": "/admin/pools/channel/",
     "channel": "/admin/pools/channel/{channel}/change/",

@@ -14,11 +14,13 @@ from django.apps import apps
 __all__ = [
     "ASIDE",
     "UNFOLD",
+    "ChangeList",
     "InlineFormSet",
     "ModelAdmin",
     "ModelForm",
     "TabularInline",
     "checkboxes",
+    "text",
     "textarea",
 ]
 
@@ -29,6 +31,8 @@ ASIDE = ("tab",) if UNFOLD else ("collapse",)
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin, TabularInline
+    from django.contrib.admin.views.main import ChangeList
+    from django.contrib.admin.widgets import AdminTextInputWidget as _Text
     from django.forms import BaseInlineFormSet as InlineFormSet
     from django.forms import CheckboxSelectMultiple as _Checkboxes
     from django.forms import ModelForm
@@ -44,11 +48,15 @@ else:
     if UNFOLD:
         from unfold import admin as look
         from unfold.forms import PaginationInlineFormSet as _InlineFormSet
+        from unfold.views import ChangeList
         from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as _Checkboxes
         from unfold.widgets import UnfoldAdminTextareaWidget as _Textarea
+        from unfold.widgets import UnfoldAdminTextInputWidget as _Text
     else:
         from django.contrib import admin as look
+        from django.contrib.admin.views.main import ChangeList
         from django.contrib.admin.widgets import AdminTextareaWidget as _Textarea
+        from django.contrib.admin.widgets import AdminTextInputWidget as _Text
         from django.forms import BaseInlineFormSet as _InlineFormSet
         from django.forms import CheckboxSelectMultiple as _Checkboxes
 
@@ -63,6 +71,11 @@ else:
 
     class ModelForm(_Generic, forms.ModelForm):
         pass
+
+
+def text(**attrs: str) -> forms.TextInput:
+    """A line that is typed as it is."""
+    return _Text(attrs={"spellcheck": "false", "autocomplete": "off", **attrs})
 
 
 def textarea(rows: int) -> forms.Textarea:

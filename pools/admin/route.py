@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import Field
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from pools.admin import base, lines
+from pools.admin import base, lines, matching, route_filters, tester
 from pools.admin.publishing import PublishingAdmin
-from pools.models import Route
+from pools.models import Pool, Route
 
 # The columns that are lists or mappings: how each is typed, and what to say of it.
 _LINES: dict[str, tuple[type[lines.LinesField], str]] = {
@@ -46,10 +54,18 @@ _LINES: dict[str, tuple[type[lines.LinesField], str]] = {
 
 @admin.register(Route)
 class RouteAdmin(PublishingAdmin[Route]):
-    list_display = ("name", "enabled", "on_hosts", "path_prefix", "pool")
-    list_filter = ("enabled", "pool")
+    change_list_template = "pools/admin/route_list.html"
+    list_display = ("name", "on_hosts", "path_prefix", "pool")
+    list_display_links = ("name",)
+    list_filter = (
+        "enabled",
+        route_filters.TakenFilter,
+        route_filters.HostFilter,
+        route_filters.PoolFilter,
+    )
     list_select_related = ("pool",)
     search_fields = ("name", "path_prefix", "hosts", "pool__name")
+    readonly_fields = ("place", "matched", "traffic", "test")
     fieldsets = (
         (None, {"fields": (("name", "enabled"), ("path_prefix", "pool"), "hosts")}),
         ("Conditions", {"classes": base.ASIDE, "fields": ("methods", "conditions")}),
@@ -92,7 +108,51 @@ class RouteAdmin(PublishingAdmin[Route]):
     )
 
     class Media:
-        css = {"all": ("pools/admin.css",)}
+        css = {"all": ("pools/admin.css", "pools/routes.css")}
+
+    def get_urls(self) -> list[URLPattern]:
+        bound: Any = self.admin_site.admin_view(partial(tester.view, self))
+        test: URLPattern = path("test/", bound, name="pools_route_test")
+        return [test, *super().get_urls()]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return matching.InOrder
+
+    def get_list_display(self, request: HttpRequest):  # type: ignore[no-untyped-def]
+        own = matching.columns(request)
+        place, state, rate = own["place"], own["state"], own["rate"]
+        name, hosts, prefix, pool, *rest = super().get_list_display(request)
+        return (place, name, hosts, prefix, own["conditions"], pool, state, rate, *rest)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Route | None = None) -> Any:
+        first, *rest = super().get_fieldsets(request, obj)
+        if obj is None:
+            return [first, *rest]
+        here = ("place", "matched", "traffic", "test")
+        return [first, (_("Matching"), {"fields": (here[:2], here[2:])}), *rest]
+
+    def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method == "GET" and not Pool.objects.exists():
+            self.message_user(request, _("A route leads to a pool: add the pool first."))
+            if self.admin_site.get_model_admin(Pool).has_add_permission(request):
+                return redirect("admin:pools_pool_add")
+        return super().add_view(request, *args, **kwargs)
+
+    def response_add(
+        self, request: HttpRequest, obj: Route, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        response = super().response_add(request, obj, post_url_continue)
+        self._warn(request, obj)
+        return response
+
+    def response_change(self, request: HttpRequest, obj: Route) -> HttpResponse:
+        response = super().response_change(request, obj)
+        self._warn(request, obj)
+        return response
+
+    def _warn(self, request: HttpRequest, route: Route) -> None:
+        for warning in matching.warnings(route):
+            self.message_user(request, warning, messages.WARNING)
 
     def formfield_for_dbfield(
         self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any
@@ -108,6 +168,23 @@ class RouteAdmin(PublishingAdmin[Route]):
             widget=base.textarea(rows=3),
         )
 
-    @admin.display(description="hosts", ordering="hosts")
+    @admin.display(description=gettext_lazy("hosts"), ordering="hosts")
     def on_hosts(self, route: Route) -> str:
-        return ", ".join(route.hosts) or "any"
+        return ", ".join(route.hosts) or _("any")
+
+    @admin.display(description=gettext_lazy("place in the order"))
+    def place(self, route: Route) -> str:
+        return matching.page(route).position(route)
+
+    @admin.display(description=gettext_lazy("gets requests"))
+    def matched(self, route: Route) -> SafeString:
+        return matching.page(route).state(route)
+
+    @admin.display(description=gettext_lazy("last minute"))
+    def traffic(self, route: Route) -> str:
+        return matching.page(route).figures(route)
+
+    @admin.display(description=gettext_lazy("test"))
+    def test(self, route: Route) -> SafeString:
+        link = '<a class="pools-inline" href="{}">{}</a>'
+        return format_html(link, tester.link(route), _("Test a request to it"))

@@ -4,14 +4,16 @@
      "ejected": {"web/10.0.0.1:80": {"until": "2026-11-23T09:05:08Z", "why": "5 failed ..."}},
      "panic": ["web"],
      "leaving": {"web/10.0.0.2:80": {"requests": 3, "tunnels": 1}},
-     "certificates": [{"name": "example.org", "until": "2027-01-01T00:00:00Z"}]}
+     "certificates": [{"name": "example.org", "until": "2027-01-01T00:00:00Z"}],
+     "listens": ["http://0.0.0.0:8080"]}
 
 Rules:
 - The revision is read first: who reads of it there finds all that was in flight with a
   backend that it drains.
 - `until` is by the process's own clock. It stays as it was told while it is that, to the
   second, so that nothing is written anew as time goes by.
-- Certificates are those of a gateway's TLS listeners, the first to end first.
+- Certificates are those of a gateway's TLS listeners, the first to end first; `listens` are
+  the addresses that it takes public traffic on.
 - Reports of another version of the program may lack anything: what is not as it should be
   is left out.
 """
@@ -107,6 +109,15 @@ class InFlight:
 def revision(told: Told) -> int:
     found = told.report.get("revision")
     return found if isinstance(found, int) else 0
+
+
+def listens(processes: Iterable[Told]) -> list[str]:
+    """The URLs of listeners that carry public traffic, as their processes have them."""
+    found: dict[str, None] = {}
+    for told in processes:
+        urls = told.report.get("listens")
+        found.update((str(url), None) for url in (urls if isinstance(urls, list) else ()))
+    return list(found)
 
 
 def ejections(processes: Iterable[Told]) -> dict[str, list[Ejected]]:

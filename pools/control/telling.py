@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import Error
@@ -25,10 +26,16 @@ _AWAY = {"ok": None, "why": "the database is away: nothing is known of beat and 
 class Telling:
     """`probing`: whether anybody probes, as last read; another thread may look at it."""
 
-    def __init__(self, kind: ProcessKind, certificates: Certificates | None = None) -> None:
+    def __init__(
+        self,
+        kind: ProcessKind,
+        certificates: Certificates | None = None,
+        listens: Sequence[str] = (),
+    ) -> None:
         self.probing: dict[str, Any] = _UNKNOWN
         self._row = processes.Row(kind)
         self._certificates = certificates
+        self._listens = list(listens)
         self._report: processes.Report = {}
         self._read_at = 0.0
         self._failed = ""
@@ -40,6 +47,8 @@ class Telling:
             return
         try:
             self._report = reports.of(engine, self._report, self._certificates)
+            if self._listens:
+                self._report["listens"] = self._listens
             self._row.tell(self._report)
             self._hear()
         except Error as error:

@@ -37,12 +37,12 @@ def stale_at(done_at: datetime, interval_s: float) -> datetime:
     return done_at + fresh_for(interval_s)
 
 
-def health_map(now: datetime | None = None) -> dict[str, Verdict]:
-    """The verdict on each backend, by key; one query."""
-    return read(now or clock.now()).verdicts
+def health_map(now: datetime | None = None, *, pool: str = "") -> dict[str, Verdict]:
+    """The verdict on each backend, of one pool or of all, by key; one query."""
+    return read(now or clock.now(), pool=pool).verdicts
 
 
-def read(now: datetime, jumps: Jumps | None = None) -> Reading:
+def read(now: datetime, jumps: Jumps | None = None, *, pool: str = "") -> Reading:
     """The verdicts at `now`, by the database's clock; one query for any number of pools."""
     jumps = jumps or Jumps()
     verdicts: dict[str, Verdict] = {}
@@ -57,8 +57,10 @@ def read(now: datetime, jumps: Jumps | None = None) -> Reading:
         "pool__schedule__done_at",
         "health__verdict",
     )
-    for pool, host, port, state, kind, interval_s, done_at, verdict in rows.order_by():
-        key = f"{pool}/{host_port(host, port)}"
+    if pool:
+        rows = rows.filter(pool__name=pool)
+    for name, host, port, state, kind, interval_s, done_at, verdict in rows.order_by():
+        key = f"{name}/{host_port(host, port)}"
         verdicts[key] = Verdict.UNKNOWN
         if kind == ProbeKind.OFF or state == AdminState.MAINT:
             continue

@@ -22,7 +22,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -66,11 +66,15 @@ def loaded() -> bool:
     return (_watcher or _begin()).loaded
 
 
-def tell_as(kind: ProcessKind, certificates: Certificates | None = None) -> None:
-    """What this process tells of itself as, and with what certificates; web, unless it says
-    otherwise before its first `engine()`."""
+def tell_as(
+    kind: ProcessKind,
+    certificates: Certificates | None = None,
+    listens: Sequence[str] = (),
+) -> None:
+    """What this process tells of itself as, with what certificates, and at which URLs it
+    listens; web, unless it says otherwise before its first `engine()`."""
     global _telling_as
-    _telling_as = kind, certificates
+    _telling_as = kind, certificates, listens
 
 
 def probing() -> dict[str, Any]:
@@ -285,7 +289,11 @@ class Watcher:
 
 _watcher: Watcher | None = None
 _resting: Watcher | None = None  # while this process forks
-_telling_as: tuple[ProcessKind, Certificates | None] = (ProcessKind.WEB, None)
+_telling_as: tuple[ProcessKind, Certificates | None, Sequence[str]] = (
+    ProcessKind.WEB,
+    None,
+    (),
+)
 _beginning = threading.Lock()
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 
 from pools.core.compiled import CompiledRoute
 from pools.core.document import Match
@@ -23,11 +24,23 @@ from pools.core.request import RequestHead
 from pools.core.target import MAX_HOST
 
 
+class Cause(IntEnum):
+    """Why a route did not take a request; what came closest to taking it first."""
+
+    OUTRANKED = 0  # all of it holds
+    CONDITION = 1
+    METHOD = 2
+    DISABLED = 3
+    PATH = 4
+    HOST = 5
+
+
 @dataclass(frozen=True, slots=True)
 class PassedOver:
     """A route that did not take a request, and why, in words."""
 
     route: CompiledRoute
+    cause: Cause
     reason: str
 
 
@@ -37,6 +50,10 @@ class Explanation:
 
     taken: CompiledRoute | None
     passed_over: tuple[PassedOver, ...]
+
+    def closest(self, most: int) -> tuple[PassedOver, ...]:
+        """Those that came closest to taking the request."""
+        return tuple(sorted(self.passed_over, key=lambda other: other.cause)[:most])
 
 
 class _Node:
@@ -126,7 +143,7 @@ class RouteTable:
             key=lambda route: _precedence(route, head),
         )
         return Explanation(
-            taken, tuple(PassedOver(route, _reason(route, head, taken)) for route in others)
+            taken, tuple(PassedOver(route, *_reason(route, head, taken)) for route in others)
         )
 
 
@@ -141,20 +158,20 @@ def _within_prefix(route: CompiledRoute) -> tuple[int, str]:
 # --- Explaining: by the rules as they read, not by the trie ------------------------
 
 
-def _fitting(route: CompiledRoute, host: str) -> str | None:
+def fitting(hosts: tuple[str, ...], host: str) -> str | None:
     """The most specific of a route's hosts that takes this one; "": it takes any."""
-    if not route.spec.hosts:
+    if not hosts:
         return ""
-    fitting = [
+    found = [
         pattern
-        for pattern in route.spec.hosts
+        for pattern in hosts
         if pattern == host
         or (pattern.startswith("*.") and len(host) <= MAX_HOST and host.endswith(pattern[1:]))
     ]
-    return max(fitting, key=_closeness, default=None)
+    return max(found, key=closeness, default=None)
 
 
-def _closeness(pattern: str | None) -> tuple[int, int]:
+def closeness(pattern: str | None) -> tuple[int, int]:
     """More is more specific: exact, then the longest wildcard, then any, then none."""
     if pattern is None:
         return 0, 0
@@ -165,27 +182,31 @@ def _closeness(pattern: str | None) -> tuple[int, int]:
 
 def _precedence(route: CompiledRoute, head: RequestHead) -> tuple[int, int, int, int, str]:
     """Sorts the most specific route first."""
-    kind, length = _closeness(_fitting(route, head.host))
+    kind, length = closeness(fitting(route.spec.hosts, head.host))
     return -kind, -length, -len(_segments(route.prefix)), *_within_prefix(route)
 
 
-def _reason(route: CompiledRoute, head: RequestHead, taken: CompiledRoute | None) -> str:
+def _reason(
+    route: CompiledRoute, head: RequestHead, taken: CompiledRoute | None
+) -> tuple[Cause, str]:
     """Why a route other than `taken` does not take the request: the first cause found."""
     if not route.spec.enabled:
-        return "it is disabled"
-    if _fitting(route, head.host) is None:
-        return f"host {head.host or '(none)'} is not {_either(route.spec.hosts)}"
+        return Cause.DISABLED, "it is disabled"
+    if fitting(route.spec.hosts, head.host) is None:
+        return Cause.HOST, f"host {head.host or '(none)'} is not {_either(route.spec.hosts)}"
     if not below(route.prefix, head.path):
-        return f"path {_text(head.path)} is not below {route.spec.path_prefix}"
+        return Cause.PATH, f"path {_text(head.path)} is not below {route.spec.path_prefix}"
     if route.methods and head.method not in route.methods:
-        return f"method {_text(head.method)} is not {_either(route.spec.methods)}"
+        either = _either(route.spec.methods)
+        return Cause.METHOD, f"method {_text(head.method)} is not {either}"
     for condition in route.conditions:
         if not condition.holds(head):
             header, value = condition.spec.header, condition.spec.value
-            return f"header {header} {_UNMET[condition.spec.match].format(value)}"
+            unmet = _UNMET[condition.spec.match].format(value)
+            return Cause.CONDITION, f"header {header} {unmet}"
     # What holds and was not taken stands behind what was.
     assert taken is not None
-    return _outranked(route, head, taken)
+    return Cause.OUTRANKED, _outranked(route, head, taken)
 
 
 _UNMET = {
@@ -199,7 +220,7 @@ _UNMET = {
 
 def _outranked(route: CompiledRoute, head: RequestHead, taken: CompiledRoute) -> str:
     """By what `taken` is the more specific of two routes that both hold."""
-    mine, best = _fitting(route, head.host), _fitting(taken, head.host)
+    mine, best = fitting(route.spec.hosts, head.host), fitting(taken.spec.hosts, head.host)
     if mine != best:
         why = f"host {mine or '(any)'}, not {best}"
     elif route.prefix != taken.prefix:

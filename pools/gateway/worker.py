@@ -83,7 +83,8 @@ class GatewayWorker(Worker):  # type: ignore[misc]
         _raise_file_limit()
         sys.unraisablehook = certificates.without_bad_names(sys.unraisablehook)
         ends = self.app.plan.certificates.ends if self.app.plan.certificates else list
-        watch.tell_as(ProcessKind.GATEWAY, ends)
+        public = [one for one in self.app.plan.listeners if one.kind is not Kind.STATUS]
+        watch.tell_as(ProcessKind.GATEWAY, ends, [str(one) for one in public])
         engine = watch.engine()
         # What was made until now stays: the collector need not look at it again and again.
         gc.collect()

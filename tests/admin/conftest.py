@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from pools.control import publish
+from pools.control import publish, watch
 from pools.control.apply import apply
 from pools.core import codec
 from pools.models import Pool
@@ -26,6 +28,15 @@ def console_alone(settings):
     """The admin without the proxy in front of it."""
     proxy = "pools.wsgi.middleware.ReverseProxyMiddleware"
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != proxy]
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left(settings) -> Iterator[None]:
+    """Watchers look when they are asked to and keep nothing; those of a test end with it."""
+    settings.POOLS_POLL_INTERVAL_S = 0
+    settings.POOLS_DATA_DIR = None
+    yield
+    watch.stop()
 
 
 @pytest.fixture

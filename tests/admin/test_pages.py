@@ -27,6 +27,7 @@ def pages(web) -> list[str]:
     rows = [web, web.backends.first(), Route.objects.get(), event, Revision.objects.get()]
     rows += notified()
     found = ["", f"pools/pool/{spare.pk}/delete/", "auth/user/", "auth/group/add/"]
+    found += ["pools/route/test/", "pools/route/test/?url=http://app.example.com/api"]
     for row in rows:
         at = f"pools/{row._meta.model_name}/"
         found += [at, f"{at}{row.pk}/change/", f"{at}{row.pk}/history/"]
@@ -36,7 +37,7 @@ def pages(web) -> list[str]:
 
 
 @pytest.mark.parametrize("model", [Pool, Backend, Route])
-def test_every_value_of_the_document_is_on_a_form(client, model):
+def test_every_value_of_the_document_is_on_a_form(client, web, model):
     response = client.get(f"/admin/pools/{model._meta.model_name}/add/")
     fields = set(response.context["adminform"].form.fields)
     assert fields - {"pool"} == set(COLUMNS[model.part_kind]) - {"pool"}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from pools.control import compile, publish
+from pools.control import compile, publish, watch
 from pools.control.apply import apply
+from pools.control.asked import Asked, read
 from pools.control.explain import Candidate, explain
-from pools.core.request import RequestHead
-from pools.models import Backend, BackendHealth, Pool, ProbeSchedule
+from pools.control.explained_text import text
+from pools.models import Backend, BackendHealth, Pool, ProbeSchedule, Route
 
 pytestmark = pytest.mark.django_db
 
@@ -39,8 +40,9 @@ def site() -> None:
         apply(compile.checked(SITE))
 
 
-def head(path: bytes, host: str = "") -> RequestHead:
-    return RequestHead(method=b"GET", host=host, path=path, headers=[], client="127.0.0.1")
+def get(path: str, host: str = "", *headers: str, client: str = "192.0.2.9") -> Asked:
+    url = f"http://{host}{path}" if host else path
+    return read(method="GET", url=url, headers=headers, client=client)
 
 
 def shares(candidates: tuple[Candidate, ...]) -> dict[str, float]:
@@ -55,7 +57,7 @@ def down(*hosts: str) -> None:
 
 
 def test_the_route_its_path_and_the_shares_of_its_backends():
-    found = explain(head(b"/api/x"))
+    found = explain(get("/api/x"))
     assert found.taken
     assert found.explanation.taken is not None
     assert found.explanation.taken.name == "api"
@@ -70,7 +72,7 @@ def test_the_route_its_path_and_the_shares_of_its_backends():
 
 def test_backups_serve_when_all_others_are_down():
     down("a", "b")
-    found = explain(head(b"/api"))
+    found = explain(get("/api"))
     assert shares(found.candidates)["web/c:1"] == 1
     assert [candidate.status.available for candidate in found.candidates] == [
         False,
@@ -81,14 +83,14 @@ def test_backups_serve_when_all_others_are_down():
 
 
 def test_no_route():
-    found = explain(head(b"/x"))
+    found = explain(get("/x"))
     assert not found.taken
     assert found.candidates == ()
     assert [other.route.name for other in found.explanation.passed_over] == ["api", "all"]
 
 
 def test_the_control_plane_s_own_asks_no_route():
-    found = explain(head(b"/admin/", "www.example.com"))
+    found = explain(get("/admin/", "www.example.com"))
     assert found.reserved
     assert not found.taken
     assert found.candidates == ()
@@ -97,12 +99,60 @@ def test_the_control_plane_s_own_asks_no_route():
 @pytest.mark.parametrize("change", [{"slow_start_s": 3}, {"slow_start_s": -3}])
 def test_rows_that_are_not_published_are_told_of(change):
     Pool.objects.update(**change)
-    found = explain(head(b"/api"))
+    found = explain(get("/api"))
     assert found.pending
     assert found.revision == 1
+
+
+def test_what_has_no_say_in_where_it_goes_is_not_told_of():
+    Pool.objects.filter(name="empty").update(slow_start_s=3)
+    assert not explain(get("/api")).pending
+    assert not explain(get("/x")).pending
+    Route.objects.filter(name="all").update(enabled=False)
+    assert explain(get("/api")).pending
 
 
 def test_before_anything_is_published():
     with publish.change(who="test"):
         apply(compile.checked({}))
-    assert not explain(head(b"/")).taken
+    assert not explain(get("/")).taken
+
+
+# --- what a process has in force
+
+
+def test_what_is_in_force_here_is_not_compiled_again(monkeypatch):
+    watch.engine()
+    monkeypatch.setattr(publish, "published", None)  # nobody asks for it
+    found = explain(get("/api/x"), watching=True)
+    assert found.route is not None and found.route.name == "api"
+    assert shares(found.candidates)["web/a:1"] == 0.75
+
+
+def test_where_a_process_is_behind_what_is_published_counts(monkeypatch):
+    behind = watch.engine()
+    with publish.change(who="test"):
+        Route.objects.filter(name="api").update(path_prefix="/v2")
+    monkeypatch.setattr(watch, "engine", lambda: behind)
+    found = explain(get("/v2"), watching=True)
+    assert (found.revision, found.taken) == (2, True)
+
+
+# --- what its reader may see
+
+
+def test_routes_that_are_not_the_reader_s_are_counted_alone():
+    found = explain(get("/api", "www.example.com")).without({"api"})
+    assert found.route is not None and found.route.name == "all"
+    assert (found.explanation.passed_over, found.hidden) == ((), 1)
+
+
+def test_that_another_s_route_takes_it_is_told_and_no_more():
+    found = explain(get("/api", "www.example.com")).without({"all"})
+    assert found.taken and found.foreign and found.route is None
+    assert (found.fields, found.candidates, found.sent_path) == ((), (), b"")
+    assert [other.reason for other in found.explanation.passed_over] == [
+        "less specific than the route that takes it"
+    ]
+    assert "A route that is not yours takes it." in text(found)
+    assert "www" not in text(found).partition("\n")[2]

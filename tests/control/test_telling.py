@@ -10,7 +10,7 @@ from random import Random
 import pytest
 from django.db import OperationalError, connection
 
-from pools.control import processes, publish, watch
+from pools.control import processes, publish, reports, watch
 from pools.control.apply import apply
 from pools.control.telling import Telling
 from pools.core import codec
@@ -85,14 +85,15 @@ def watched(settings, monkeypatch):
     """A process that looks for changes once in a minute, and is woken for none."""
     settings.POOLS_POLL_INTERVAL_S = 60
     settings.POOLS_DATA_DIR = None
-    monkeypatch.setattr(watch, "_telling_as", (ProcessKind.WEB, None))
+    monkeypatch.setattr(watch, "_telling_as", (ProcessKind.WEB, None, ()))
     yield
     watch.stop()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_watched_process_has_a_row_until_it_ends(watched):
-    watch.tell_as(ProcessKind.GATEWAY, lambda: [{"name": "a", "until": "2027-01-01T00:00:00Z"}])
+    ends = [{"name": "a", "until": "2027-01-01T00:00:00Z"}]
+    watch.tell_as(ProcessKind.GATEWAY, lambda: ends, ["http://0.0.0.0:8080"])
     with publish.change(who="test"):
         apply(codec.parse(SITE))
     watch.engine()
@@ -100,6 +101,7 @@ def test_a_watched_process_has_a_row_until_it_ends(watched):
     assert str(told) == f"gateway {processes.own_name()}"
     assert told.report["revision"] == 1
     assert told.report["certificates"][0]["name"] == "a"
+    assert reports.listens([told]) == ["http://0.0.0.0:8080"]
     eventually(lambda: watch.probing()["ok"] is False)
     watch.stop()
     assert processes.read() == []

@@ -199,6 +199,8 @@ def test_each_route_passed_over_has_its_reason():
     )
     explanation = routes.explain(head(path="/a", host="app.example.com"))
     assert explanation.taken is not None and explanation.taken.name == "best"
+    closest = [passed.route.name for passed in explanation.closest(7)]
+    assert closest == ["twin", "fewer", "shorter", "wild", "any", "flagged", "write"]
     found = [(passed.route.name, passed.reason) for passed in explanation.passed_over]
     assert found == [
         ("twin", "as specific as best, whose name comes first"),

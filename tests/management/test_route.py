@@ -55,9 +55,17 @@ def test_a_request_that_a_route_takes():
     assert lines == [
         "GET a.example.com/api/x%2Fy, revision 1",
         "Route api takes it (a.example.com, /api).",
-        "Pool web gets it, as /api/x%2Fy.",
+        "Pool web gets it, as /api/x%2Fy?q=1.",
         "passed over  why",
         "all          header X-A is not '[1]'",
+        "header             value                    why",
+        "host               a.example.com:8000       as the client sent it",
+        "x-forwarded-for    127.0.0.1                added",
+        "x-forwarded-proto  http                     added",
+        "x-forwarded-host   a.example.com:8000       added",
+        "x-forwarded-port   8000                     added",
+        "x-request-id       (made for each request)  added",
+        "via                1.1 proxysite            added",
         "backend          share  state  health   weight  why",
         "web/10.0.0.1:80  75%    ready  unknown  3",
         "web/10.0.0.2:80  25%    ready  unknown  1",
@@ -102,6 +110,48 @@ def test_in_json():
     assert (found["route"], found["pool"], found["revision"]) == ("api", "web", 1)
     assert [backend["share"] for backend in found["backends"]] == [0.75, 0.25, 0]
     assert found["passed_over"] == [{"route": "all", "reason": "header X-A is not '[1]'"}]
+
+
+def listed(*words: str) -> str:
+    out = io.StringIO()
+    call_command("route", "list", *words, stdout=out)
+    return out.getvalue()
+
+
+def test_routes_are_listed_in_the_order_in_which_they_match():
+    pool = Pool.objects.get(name="web")
+    Route.objects.create(name="off", pool=pool, path_prefix="/long/way", enabled=False)
+    Route.objects.create(name="twin", pool=pool, hosts=["a.example.com"], path_prefix="/api")
+    assert [line.rstrip() for line in listed().splitlines()] == [
+        "#  route  hosts          prefix     conditions      pool",
+        "1  api    a.example.com  /api                       web",
+        "2  twin   a.example.com  /api                       web    "
+        "never taken: api takes all of it",
+        "-  off    any            /long/way                  web    disabled",
+        "3  all    any            /          X-A equals [1]  empty",
+    ]
+    assert [line.split()[1] for line in listed("--host", "b").splitlines()[1:]] == [
+        "off",
+        "all",
+    ]
+
+
+def test_the_list_in_json():
+    Route.objects.create(name="b", pool=Pool.objects.get(name="web"), methods=["GET"])
+    Route.objects.create(name="c", pool=Pool.objects.get(name="web"), methods=["GET"])
+    *_, last = json.loads(listed("--json"))
+    assert last == {
+        "place": 4,
+        "route": "c",
+        "enabled": True,
+        "hosts": [],
+        "path_prefix": "/",
+        "methods": ["GET"],
+        "conditions": [],
+        "pool": "web",
+        "never_taken": True,
+        "shadowed_by": [{"host": None, "route": "b"}],
+    }
 
 
 @pytest.mark.parametrize(
