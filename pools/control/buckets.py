@@ -44,21 +44,24 @@ Stored = bytes | memoryview  # as databases give it
 @dataclass(slots=True)
 class Span:
     """What one process carried from `since` to `until`, of the span that begins at
-    `begins_at`. Times are seconds since 1970; `connections` is summed over `looks`."""
+    `begins_at`. Times are seconds since 1970; `connection_s` are connections times seconds,
+    of `took_s` in all."""
 
     width_s: int
     begins_at: int
     since: float
     until: float = 0.0
-    connections: int = 0
-    looks: int = 0
+    connection_s: float = 0.0
+    took_s: float = 0.0
     total: Sums = field(default_factory=Sums)
     named: dict[str, Sums] = field(default_factory=dict)
 
-    def add(self, look: Look, connections: int, until: float, pause: Pause) -> None:
+    def add(
+        self, look: Look, connections: int, *, until: float, took_s: float, pause: Pause
+    ) -> None:
         self.until = until
-        self.connections += connections
-        self.looks += 1
+        self.connection_s += connections * took_s
+        self.took_s += took_s
         self.total.add(look.total)
         for name, sums in paused(look.named.items(), pause):
             own = self.named.get(name)
@@ -73,8 +76,8 @@ class Span:
         whole = {
             "since": round(self.since, 1),
             "until": round(self.until, 1),
-            "connections": self.connections,
-            "looks": self.looks,
+            "connections": round(self.connection_s / self.took_s, 1) if self.took_s else 0,
+            "took_s": round(self.took_s, 1),
             "total": self.total.packed(),
         }
         parts: dict[int, dict[str, list[int]]] = {}

@@ -36,6 +36,7 @@ WINDOWS: Mapping[str, tuple[int, int]] = {
 }
 # The newest point is one that all have written: when it is over, or for the first time.
 _LAG_S: Mapping[int, int] = {FINE_S: FINE_S + 2, MINUTES_S: 75, HOUR_S: 75}
+_MOMENTS_S = FINE_S / 2  # looks of several processes are so far apart at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,15 +242,13 @@ class _Point:
         self.sums = Sums()
         self._known = False
         self._since, self._until = float("inf"), float("-inf")
-        self._connections = 0
-        self._looks = 0  # of the process that was there for longest
+        self._there: list[tuple[float, float]] = []  # connections, and for how many seconds
 
     def add_whole(self, whole: Mapping[str, Any]) -> None:
         self._known = True
         self._since = min(self._since, whole["since"])
         self._until = max(self._until, whole["until"])
-        self._connections += whole["connections"]
-        self._looks = max(self._looks, whole["looks"])
+        self._there.append((whole["connections"], whole["took_s"]))
 
     @property
     def _took_s(self) -> float:
@@ -261,10 +260,15 @@ class _Point:
 
     @property
     def open(self) -> float | None:
-        """Connections, on average. Processes that followed each other make no sum."""
+        """Connections, on average. Processes that followed each other make no sum; who was
+        there for all but moments counts in full."""
         if not self._known:
             return None
-        return self._connections / max(self._looks, round(self._took_s / FINE_S))
+        whole_s = self._took_s
+        return sum(
+            connections * (min(took_s / whole_s, 1) if whole_s - took_s > _MOMENTS_S else 1)
+            for connections, took_s in self._there
+        )
 
 
 def _read(width_s: int, times: list[int], name: str) -> list[_Point]:

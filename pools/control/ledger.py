@@ -53,7 +53,9 @@ class Ledger:
                 one = None
             if one is None:
                 one = self._open[width_s] = _Open(Span(width_s, begins_at, since))
-            one.span.add(look, connections, until, self._pause)
+            one.span.add(
+                look, connections, until=until, took_s=until - since, pause=self._pause
+            )
             if until >= begins_at + width_s:
                 self._close(width_s)
 

@@ -5,81 +5,18 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from random import Random
+from datetime import timedelta
 
 import pytest
 from django.db import OperationalError, connection
 
-from pools.control import buckets, clock, counting, figures, ledger
+from pools.control import buckets, counting, figures, ledger
 from pools.control.buckets import FINE_S, HOUR_S, MINUTES_S, WHOLE
 from pools.control.counting import Counting, Source
-from pools.core.counters import Counters, bucket
-from pools.core.engine import Engine
 from pools.models import TrafficBucket, TrafficNow
+from tests.control.counted import BEGIN, Process, go_on
 
 pytestmark = pytest.mark.django_db
-
-BEGIN = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
-
-
-class Time:
-    """The machine's seconds, and the database's clock."""
-
-    def __init__(self) -> None:
-        self.monotonic = 1000.0
-        self.wall = BEGIN
-
-    def passes(self, seconds: float) -> None:
-        self.monotonic += seconds
-        self.wall += timedelta(seconds=seconds)
-
-
-@pytest.fixture
-def time(monkeypatch):
-    time = Time()
-    monkeypatch.setattr(counting.time, "monotonic", lambda: time.monotonic)
-    monkeypatch.setattr(clock, "ask", lambda: time.wall)
-    monkeypatch.setattr(clock, "now", lambda: time.wall)
-    yield time
-    monkeypatch.undo()  # before others of the test's end ask for the time
-
-
-class Process:
-    """One that counts."""
-
-    def __init__(self, time: Time, counters: Counters | None = None) -> None:
-        self.counters = counters or Counters()
-        self.connections = 0
-        self.engine = Engine(clock=lambda: time.monotonic, random=Random(1))
-        self._source = Source(self.counters, lambda: self.connections, self._tidy)
-        self.tidied = 0
-        counting.count_from(None)
-        self.counting = Counting(pause=bool)
-
-    def _tidy(self, engine: Engine) -> None:
-        self.tidied += 1
-
-    def carries(self, requests=1, *, backend="web/a:80", status=200, seconds=0.01):
-        for traffic in (self.counters.backend(backend), self.counters.route("shop")):
-            for _ in range(requests):
-                traffic.count(status // 100, 3, 5, bucket(seconds))
-
-    def turn(self, database=True):
-        counting.count_from(self._source)
-        self.counting.turn(self.engine, database=database)
-
-    def end(self):
-        counting.count_from(self._source)
-        self.counting.end(self.engine)
-
-
-@pytest.fixture
-def process(time):
-    process = Process(time)
-    process.turn()
-    yield process
-    counting.count_from(None)
 
 
 @contextmanager
@@ -104,14 +41,6 @@ def requests(width_s, *, backend="web/a:80"):
             at = row.begins_at - int(BEGIN.timestamp())
             found[at] = found.get(at, 0) + sums.requests
     return found
-
-
-def go_on(process, time, seconds, *, step_s=FINE_S, requests=1):
-    """Turns as its watcher's thread would make them."""
-    for _ in range(int(seconds / step_s)):
-        process.carries(requests)
-        time.passes(step_s)
-        process.turn()
 
 
 # --- spans ---------------------------------------------------------------------------------
@@ -246,7 +175,7 @@ def test_without_the_database_it_adds_up_and_writes_it_later(process, time, capl
         process.turn(database=False)
     assert requests(FINE_S) == {}
     go_on(process, time, 10)
-    assert requests(FINE_S) == {at: 1 for at in range(0, 310, 10)}
+    assert requests(FINE_S) == dict.fromkeys(range(0, 310, 10), 1)
     assert requests(MINUTES_S) == {0: 30, 300: 1}
     assert caplog.records == []
 
@@ -325,7 +254,7 @@ def test_a_clock_that_is_set_moves_what_comes_and_loses_nothing(process, time, h
     jump = hours * 3600
     assert requests(HOUR_S) == {0: 3, jump: 3}
     after = {jump + at: 1 for at in (30, 40, 50)}
-    before = {at: 1 for at in (0, 10, 20)} if hours < 0 else {}  # too old by the new clock
+    before = dict.fromkeys((0, 10, 20), 1) if hours < 0 else {}  # too old by the new clock
     assert requests(FINE_S) == before | after
 
 
