@@ -24,7 +24,7 @@ from typing import Any
 from pools.core.sums import PIECE, Look, Sums, paused
 from pools.models import TrafficBucket, TrafficNow
 
-FINE_S, MINUTES_S, HOUR_S = 10, 300, 3600
+FINE_S, MINUTES_S, HOUR_S = 10, 600, 3600
 # How long each is kept: what is shown of it, and some more for who reads meanwhile.
 KEPT_S: Mapping[int, int] = {
     FINE_S: 20 * 60,
@@ -55,6 +55,7 @@ class Span:
     took_s: float = 0.0
     total: Sums = field(default_factory=Sums)
     named: dict[str, Sums] = field(default_factory=dict)
+    _borrowed: bool = False  # `named` is that of the only look so far
 
     def add(
         self, look: Look, connections: int, *, until: float, took_s: float, pause: Pause
@@ -63,7 +64,24 @@ class Span:
         self.connection_s += connections * took_s
         self.took_s += took_s
         self.total.add(look.total)
-        for name, sums in paused(look.named.items(), pause):
+        if self.named or len(look.named) > MOST_NAMES:
+            self._add(look.named, pause)
+        else:
+            self.named, self._borrowed = look.named, True
+
+    def absorb(self, other: Span, pause: Pause) -> None:
+        """Add another one's, which lies in it."""
+        self.until = other.until
+        self.connection_s += other.connection_s
+        self.took_s += other.took_s
+        self.total.add(other.total)
+        self._add(other.named, pause)
+
+    def _add(self, named: Mapping[str, Sums], pause: Pause) -> None:
+        if self._borrowed:
+            borrowed, self.named, self._borrowed = self.named, {}, False
+            self._add(borrowed, pause)
+        for name, sums in paused(named.items(), pause):
             own = self.named.get(name)
             if own is None:
                 if len(self.named) >= MOST_NAMES:

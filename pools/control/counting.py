@@ -91,7 +91,8 @@ class Counting:
         self._tally = Tally(_source.counters, known=True) if _source else None
         self._looked_at = self._look_due = time.monotonic()
         self._clock: tuple[float, float] | None = None  # of the database, and of monotonic
-        self._last: deque[tuple[Look, float]] = deque(maxlen=NOW_LOOKS)  # with its seconds
+        self._last: deque[tuple[Look, float]] = deque()  # NOW_LOOKS, each with its seconds
+        self._minute = Look()  # their sum
         self._gauges: dict[str, Any] = {}
         self._unwritten = False
         self._written_at, self._write_due = self._looked_at, 0.0
@@ -170,7 +171,7 @@ class Counting:
             "connections": connections,
             "in_flight": engine.in_flight(),
         }
-        self._last.append((look, took_s))
+        self._remember(look, took_s)
         self._ledger.add(look, connections, since=now - took_s, until=now)
 
     def _write(self, tick: float, engine: Engine, source: Source) -> None:
@@ -192,18 +193,25 @@ class Counting:
             self._wide_due = tick + WIDE_EACH_S
             source.tidy(engine)
 
+    def _remember(self, look: Look, took_s: float) -> None:
+        minute = self._minute
+        if len(self._last) == NOW_LOOKS:
+            old, _ = self._last.popleft()
+            minute.total.take(old.total)
+            for name, sums in paused(old.named.items(), self._pause):
+                minute.take(name, sums)
+        self._last.append((look, took_s))
+        minute.total.add(look.total)
+        for name, sums in paused(look.named.items(), self._pause):
+            minute.add(name, sums)
+
     def _last_minute(self) -> TrafficNow:
         """The last looks as one, not saved."""
-        found, took_s = Look(), 0.0
-        for look, seconds in self._last:
-            took_s += seconds
-            found.total.add(look.total)
-            for name, sums in paused(look.named.items(), self._pause):
-                found.add(name, sums)
-        seen_at = self._gauges["seen_at"]
-        whole = {**self._gauges, "took_s": round(took_s, 2), "total": found.total.packed()}
+        minute, seen_at = self._minute, self._gauges["seen_at"]
+        took_s = sum(seconds for _, seconds in self._last)
+        whole = {**self._gauges, "took_s": round(took_s, 2), "total": minute.total.packed()}
         entries = {
-            name: sums.packed() for name, sums in paused(found.named.items(), self._pause)
+            name: sums.packed() for name, sums in paused(minute.named.items(), self._pause)
         }
         packed = buckets.pack([whole, *buckets.lines(entries, self._pause)])
         return TrafficNow(writer=self._writer, seen_at=seen_at, packed=packed)

@@ -31,7 +31,7 @@ FRESH_S = 2.5 * FINE_S  # a process that wrote nothing for so long is gone, or s
 # By name: the width of a point, and how many there are.
 WINDOWS: Mapping[str, tuple[int, int]] = {
     "15m": (FINE_S, 90),
-    "24h": (MINUTES_S, 288),
+    "24h": (MINUTES_S, 144),
     "7d": (HOUR_S, 168),
 }
 # The newest point is one that all have written: when it is over, or for the first time.

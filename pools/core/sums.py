@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, compress
 from operator import sub
 from typing import Final, Self, TypeVar
 
@@ -62,6 +62,26 @@ class Sums:
         for slot, count in other.latency.items():
             latency[slot] = latency.get(slot, 0) + count
 
+    def take(self, other: Sums) -> None:
+        """Take away again what was added."""
+        self.requests -= other.requests
+        self.errors -= other.errors
+        self.retries -= other.retries
+        self.ejections -= other.ejections
+        self.sent_bytes -= other.sent_bytes
+        self.received_bytes -= other.received_bytes
+        latency = self.latency
+        for slot, count in other.latency.items():
+            left = latency[slot] - count
+            if left:
+                latency[slot] = left
+            else:
+                del latency[slot]
+
+    def __bool__(self) -> bool:
+        """Whether there is anything."""
+        return bool(self.requests or self.retries or self.ejections or self.latency)
+
     def packed(self) -> list[int]:
         """Short, for JSON: the counts, and then pairs of a latency's slot and its count."""
         return [
@@ -107,6 +127,13 @@ class Look:
             own = self.named[name] = Sums()
         own.add(sums)
 
+    def take(self, name: str, sums: Sums) -> None:
+        """Take away again what was added."""
+        own = self.named[name]
+        own.take(sums)
+        if not own:
+            del self.named[name]
+
 
 def named(kind: str, name: str) -> str:
     """A name in `Look.named`."""
@@ -144,9 +171,11 @@ class Tally:
             if kind != _UNSERVED:
                 found.named[name] = sums
             if kind != ROUTE:
-                found.total.add(sums)
                 found.add(named(POOL, rest.partition("/")[0]), sums)
         self._seen = seen
+        for name, sums in found.named.items():
+            if name.startswith(f"{POOL}:"):
+                found.total.add(sums)
         unrouted, unready = counters.unrouted, counters.unready
         found.total.requests += unrouted - self._unrouted + unready - self._unready
         found.total.errors += unready - self._unready
@@ -190,12 +219,13 @@ class _Seen:
         sums.errors, sums.sent_bytes, sums.received_bytes = map(sub, self.counts, before.counts)
         sums.retries, sums.ejections = map(sub, self.troubles, before.troubles)
         if self.latency != before.latency:
-            grown = enumerate(map(sub, self.latency, before.latency))
-            sums.latency = {slot: count for slot, count in grown if count}
+            grown = list(map(sub, self.latency, before.latency))
+            sums.latency = {slot: grown[slot] for slot in compress(_SLOTS, grown)}
         return sums
 
 
-_NOTHING = [0] * len(Traffic().latency)
+_SLOTS = range(len(Traffic().latency))
+_NOTHING = [0] * len(_SLOTS)
 
 
 def _all(counters: Counters) -> Iterator[tuple[str, Traffic]]:

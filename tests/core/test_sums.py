@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pools.core.counters import Counters, bucket, quantiles_ms
-from pools.core.sums import PIECE, Sums, Tally, paused
+from pools.core.sums import PIECE, Look, Sums, Tally, paused
 
 
 def count(counters, *, backend="web/a:80", pool="web", route="shop", status=200, seconds=0.01):
@@ -156,3 +156,19 @@ def test_others_get_on_after_each_few_names(counters, tally):
     tally.look(lambda: pauses.append(1))
     assert len(pauses) == 2
     assert list(paused([1, 2], pauses.clear)) == [1, 2]
+
+
+def test_what_was_added_can_be_taken_away_again(counters, tally):
+    looks = []
+    for seconds in (0.001, 0.01, 0.01):
+        count(counters, seconds=seconds)
+        looks.append(tally.look())
+    both = Look()
+    for look in looks:
+        both.add("pool:web", look.named["pool:web"])
+    both.take("pool:web", looks[0].named["pool:web"])
+    assert both.named["pool:web"].latency == {bucket(0.01): 2}
+    both.take("pool:web", looks[1].named["pool:web"])
+    assert both.named["pool:web"].packed() == looks[2].named["pool:web"].packed()
+    both.take("pool:web", looks[2].named["pool:web"])
+    assert both.named == {}
