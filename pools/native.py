@@ -30,6 +30,7 @@ MANIFEST = NATIVE_DIR / "manifest.json"
 MODULES = (
     "pools.core.compiled",
     "pools.core.cookies",
+    "pools.core.counters",
     "pools.core.engine",
     "pools.core.exchange",
     "pools.core.headers",
@@ -44,7 +45,6 @@ MODULES = (
     "pools.core.target",
     "pools.gateway.access_log",
     "pools.gateway.attempts",
-    "pools.gateway.counters",
     "pools.gateway.downstream",
     "pools.gateway.forwarding",
     "pools.gateway.gateway",

@@ -152,7 +152,7 @@ class Row:
         """Write it now; whether that went well."""
         now = self._tried_at = time.monotonic()
         try:
-            with _impatiently():
+            with impatiently():
                 self._write(report)
         except Error as error:
             if now - max(self._told_at, self._begun_at) >= 2 * PULSE_S:
@@ -172,7 +172,7 @@ class Row:
             return
         gone = Q(seen_at__lt=Now() - timedelta(seconds=GONE_AFTER_S))
         try:
-            with _impatiently():
+            with impatiently():
                 Process.objects.filter(Q(name=self.name) | gone, kind=self.kind.value).delete()
         except Error as error:
             logger.debug("the row of this process stays: %s", error)
@@ -247,7 +247,7 @@ class Teller:
 
 
 @contextmanager
-def _impatiently() -> Iterator[None]:
+def impatiently() -> Iterator[None]:
     """Within, SQLite gives up on a lock soon: whoever tells has other things to do."""
     connection = connections[router.db_for_write(Process)]
     if connection.vendor != "sqlite":

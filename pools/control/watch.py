@@ -12,7 +12,7 @@ Rules:
   start with the last good configuration and health, and says so once. Where there are
   none, it is not `loaded`: then nobody can say which requests there is no route for.
 - Its thread also tells of the process (pools.control.telling), after each look that went
-  well.
+  well, and writes down what it carries (pools.control.counting).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from django.utils.crypto import salted_hmac
 
 from pools import conf
 from pools.control import clock, last_good, publish, verdicts, wake
+from pools.control.counting import Counting
 from pools.control.processes import TURN_S
 from pools.control.reports import Certificates
 from pools.control.telling import Telling
@@ -119,6 +120,7 @@ class Watcher:
         self._ejected: dict[str, datetime] = {}  # key: when it was first seen so
         self._trouble = ""
         self.telling = Telling(*_telling_as)
+        self.counting = Counting()
         self._stopping = threading.Event()
         self._woken = threading.Event()
         self._looked = threading.Event()
@@ -276,9 +278,12 @@ class Watcher:
                             connections.close_all()  # the next look connects anew
                         self._looked.set()
                         look_at = time.monotonic() + self.interval_s
-                    self.telling.turn(self.engine, database=self._trouble != _DATABASE)
+                    database = self._trouble != _DATABASE
+                    self.telling.turn(self.engine, database=database)
+                    self.counting.turn(self.engine, database=database)
                 woken = self._woken.wait(min(self.interval_s, TURN_S))
                 self._woken.clear()
+            self.counting.end(self.engine)
             self.telling.end()
         finally:
             connections.close_all()  # this thread's

@@ -116,6 +116,17 @@ class Engine:
                         panic.append(name)
         return Notable(tuple(ejections), tuple(panic), tuple(leaving))
 
+    def in_flight(self) -> dict[str, int]:
+        """Requests and tunnels under way by backend key, where there are any; also with
+        backends that the snapshot no longer has."""
+        found: dict[str, int] = {}
+        with self._changing:
+            for pool in self._pools.values():
+                if pool.in_flight:
+                    with pool.lock:
+                        found.update(pool.flying())
+        return found
+
     def pools(self) -> tuple[PoolStatus, ...]:
         """All pools of the snapshot with their backends, in its order."""
         now = self.clock()

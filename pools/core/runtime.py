@@ -289,6 +289,12 @@ class PoolState:
             if state.passive.ejected(now)
         ]
 
+    def flying(self) -> dict[str, int]:
+        """What is in flight, by backend key, where anything is."""
+        return {
+            state.key: state.in_flight for state in self.backends.values() if state.in_flight
+        }
+
     def leaving(self) -> list[Leaving]:
         return [
             Leaving(state.key, state.in_flight - state.tunnels, state.tunnels)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pools.core.counters import KINDS, Counters, merge, quantiles_ms
 from pools.core.engine import BackendStatus, Engine
 from pools.core.probing import Verdict
-from pools.gateway.counters import Counters, merge, quantiles_ms
 
 GAUGES = ("connections", "exchanges", "tunnels")  # what is open now
 STATUSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
-_KINDS = ("routes", "backends")  # of counters
 _COUNTS = ("available", *(verdict.value for verdict in Verdict), "leaving")  # of a pool
 
 
@@ -67,7 +66,7 @@ class Whole:
             self._add_pool(pool)
         for backend in figures["backends"]:
             self._add_backend(backend)
-        own = {name: value for name, value in figures["counters"].items() if name not in _KINDS}
+        own = {name: value for name, value in figures["counters"].items() if name not in KINDS}
         self.workers.append(worker | {"counters": own})
         self._gauges, self._counters = gauges, counters
 
@@ -107,7 +106,7 @@ class Whole:
     def plain(self) -> dict[str, Any]:
         """For people and their JSON tools."""
         counters = dict(self._counters)
-        for kind in _KINDS:
+        for kind in KINDS:
             counters[kind] = {name: _shown(one) for name, one in counters[kind].items()}
         return {
             "workers": sorted(self.workers, key=lambda worker: worker["pid"]),

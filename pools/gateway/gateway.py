@@ -19,10 +19,10 @@ from collections.abc import Callable
 from itertools import islice
 
 from pools.conf import Conf
+from pools.core.counters import Counters
 from pools.core.engine import Engine
 from pools.core.headers import HeaderRules
 from pools.gateway.access_log import AccessLog
-from pools.gateway.counters import Counters
 from pools.gateway.dial import Dialler
 from pools.gateway.downstream import Downstream
 from pools.gateway.forwarding import Forwarding
@@ -239,6 +239,7 @@ class Gateway:
             self.counters.forget(
                 {route.name for route in document.routes},
                 {status.key for status in self.engine.status()},
+                {pool.name for pool in document.pools},
             )
         for called in self.on_sweep:
             self._guarded(called, now)

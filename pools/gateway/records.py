@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from pools.core.counters import Counters, bucket
 from pools.gateway.access_log import AccessLog, Entry
-from pools.gateway.counters import Counters, bucket
 from pools.gateway.requests import Arrival, Request
 
 if TYPE_CHECKING:
@@ -25,10 +25,14 @@ class Records:
         request, backend = done.request, done.backend
         kind = done.status // 100  # 4: also a client that left, 499
         received, sent = request.received_bytes, done.sent_bytes
-        slot = bucket(total_s)
+        # A tunnel took as long as it took to open.
+        tunnel_s = done.first_byte_s if done.status == 101 else None
+        slot = bucket(total_s if tunnel_s is None else tunnel_s)
         self.counters.route(done.route.name).count(kind, received, sent, slot)
         if backend is not None:
             self.counters.backend(backend.key).count(kind, received, sent, slot)
+        else:
+            self.counters.of_no_backend(done.route.pool.name).count(kind, received, sent, slot)
         if self._log is not None:
             entry = _entry(request, done.status, sent)
             _say_arrival(entry, done.arrived)
@@ -46,8 +50,11 @@ class Records:
     def unrouted(
         self, request: Request, arrived: Arrival, *, status: int, sent_bytes: int
     ) -> None:
-        """No route took a request."""
-        self.counters.unrouted += 1
+        """No route took a request; 503: none is known yet."""
+        if status == 503:
+            self.counters.unready += 1
+        else:
+            self.counters.unrouted += 1
         if self._log is not None:
             entry = _entry(request, status, sent_bytes)
             _say_arrival(entry, arrived)

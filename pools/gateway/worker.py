@@ -30,13 +30,13 @@ from gunicorn.workers.base import Worker  # type: ignore[import-untyped]
 
 from pools import site
 from pools.conf import Conf
-from pools.control import watch
+from pools.control import counting, watch
+from pools.core.counters import Counters
 from pools.core.engine import Engine
 from pools.core.errors import PoolsError
 from pools.gateway import accepting, certificates, status
 from pools.gateway.access_log import AccessLog
 from pools.gateway.arbiter import Plan
-from pools.gateway.counters import Counters
 from pools.gateway.gateway import Gateway
 from pools.gateway.listening import BACKLOG, Kind, Listener
 from pools.models.process import ProcessKind
@@ -114,6 +114,7 @@ class GatewayWorker(Worker):  # type: ignore[misc]
             gateway.on_sweep.append(access_log.flush)
         if plan.certificates:
             gateway.on_sweep.append(plan.certificates.refresh)
+        counting.count_from(counting.Source(gateway.counters, lambda: gateway.connections))
         gateway.start()
         public, private = await self._serve(plan, gateway)
         beating = asyncio.create_task(self._beat(told_to_drain))

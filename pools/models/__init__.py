@@ -12,6 +12,7 @@ from pools.models.pool import Pool
 from pools.models.process import Process
 from pools.models.revision import PublishedState, Revision
 from pools.models.route import Route
+from pools.models.traffic import TrafficBucket, TrafficNow
 
 __all__ = [
     "Alert",
@@ -30,4 +31,6 @@ __all__ = [
     "Revision",
     "Route",
     "Telling",
+    "TrafficBucket",
+    "TrafficNow",
 ]

@@ -37,7 +37,8 @@ class _Answered(Exception):
 
 
 class Body:
-    """A request's body. `length` None: chunked, decoded by the server.
+    """A request's body. `length` None: chunked, decoded by the server. `received_bytes`: what
+    has come of it.
 
     Raises Refused with 413 when it is larger than `most_bytes` (0: no limit), 400 where
     its framing is broken, 411 when it is chunked and the server does not decode it, 408
@@ -53,7 +54,7 @@ class Body:
         self._input: Any = environ["wsgi.input"]
         self._left: int | None = 0
         self._most_bytes = most_bytes
-        self._count = 0
+        self.received_bytes = 0
 
     def measure(self) -> None:
         """Finds the length in the request's head: comes before all else."""
@@ -135,8 +136,8 @@ class Body:
             raise ClientGone from error
         except Exception as error:  # each server has its own; none of them is our fault
             raise Refused(400, f"the body's framing is broken: {error}") from error
-        self._count += len(piece or b"")
-        if 0 < self._most_bytes < self._count:
+        self.received_bytes += len(piece or b"")
+        if 0 < self._most_bytes < self.received_bytes:
             raise Refused(413, "the body is larger than this route takes")
         return piece
 

@@ -18,11 +18,12 @@ from pools.core.headers import Pairs, host_for
 from pools.core.retry import Failure, FailureKind
 from pools.wire.errors import ClientGone, OutOfTime, Refused, UpstreamError
 from pools.wire.parser import Head
-from pools.wsgi import responses, servers
+from pools.wsgi import records, responses, servers
 from pools.wsgi.arrival import Arrival, header_rules
 from pools.wsgi.body import Body
 from pools.wsgi.connection import Connection, Watch, connect
 from pools.wsgi.idle import IdleConnections
+from pools.wsgi.records import CLIENT_LEFT
 
 logger = logging.getLogger("pools.wsgi")
 
@@ -64,6 +65,11 @@ class Forwarding:
         self._sent_all = False  # the request, to its end
         self._client_s = 0.0  # how long the client kept the backend waiting
         self._given_at = 0.0  # when it was given bytes of the answer
+        self._began = time.monotonic()
+        self._status = 0  # of the answer; 0: there is none yet
+        self._sent_bytes = 0  # of its body
+        self._over = False
+        records.current().begin()
 
     def answer(self) -> HttpResponseBase:
         """The backend's answer, or an error of ours."""
@@ -73,28 +79,28 @@ class Forwarding:
         try:
             return self._answer()
         except Refused as refusal:
-            self.close()
+            self._end(refusal.status)
             self._log(logging.INFO, refusal.status, refusal.reason)
             return self._error(refusal.status)
         except ClientGone:
-            self.close()
-            self._log(logging.INFO, 499, "the client left")
-            return self._error(499)
+            self._end(CLIENT_LEFT)
+            self._log(logging.INFO, CLIENT_LEFT, "the client left")
+            return self._error(CLIENT_LEFT)
         except NoBackendAvailable as failure:
-            self.close()
+            self._end(503)
             self._log(logging.WARNING, 503, str(failure))
             return self._error(503, retry_after_s=failure.retry_after_s)
         except UpstreamError as failure:
-            self.close()
             status = _STATUS[failure.kind]
+            self._end(status)
             self._log(logging.WARNING, status, failure.reason)
             return self._error(status)
         except OutOfTime as late:
-            self.close()
+            self._end(504)
             self._log(logging.WARNING, 504, str(late))
             return self._error(504)
         except BaseException:
-            self.close()
+            self._end(500)
             raise
 
     def abandon(self) -> None:
@@ -103,9 +109,9 @@ class Forwarding:
         _abandoned.append(self)
 
     def close(self) -> None:
-        """Ends the exchange; a connection that is still in use is closed."""
-        self._drop_connection()
-        self._exchange.close()
+        """Ends the exchange; a connection that is still in use is closed: nobody waits for
+        what it brings."""
+        self._end(CLIENT_LEFT if self._connection is not None else self._status)
 
     def read(self) -> bytes:
         """The next bytes of the body as they come, b"" at its end.
@@ -121,14 +127,15 @@ class Forwarding:
         except (UpstreamError, OutOfTime) as failure:
             if isinstance(failure, UpstreamError):
                 self._fail(failure)
-            self.close()
+            self._end(self._status)
             self._log(logging.WARNING, 0, str(failure))
             servers.cut(self._arrived.environ)
             raise responses.CutShort(str(failure)) from None
         except ClientGone:
-            self.close()
-            self._log(logging.INFO, 499, "the client left during the answer")
+            self._end(CLIENT_LEFT)
+            self._log(logging.INFO, CLIENT_LEFT, "the client left during the answer")
             raise responses.CutShort("the client left") from None
+        self._sent_bytes += len(data)
         if connection.complete:
             self._finish(connection)
         self._given_at = time.monotonic()
@@ -156,6 +163,7 @@ class Forwarding:
         if sticky is not None:
             fields.append((b"Set-Cookie", sticky))
         first = connection.take_body()
+        self._status, self._sent_bytes = head.status, len(first)
         if connection.complete:  # most are: the backend is free before the client has it all
             self._finish(connection)
         self._given_at = time.monotonic()
@@ -192,6 +200,7 @@ class Forwarding:
             if not self._exchange.respond(head.status, replayable=self._body.replayable):
                 return head, attempt.backend, connection
             self._drop_connection()
+            records.current().failed(attempt.backend, again=True)
             reason = f"the backend answered {head.status}"
             self._log(logging.INFO, 0, f"{reason}; trying again")
             failure = UpstreamError(FailureKind.ERROR, reason)
@@ -274,10 +283,8 @@ class Forwarding:
         end requests that come slowly and answers that are read slowly. The body is read by
         then, or the answer has begun, so that there is no other attempt anyway.
         """
-        if self._client_s >= SLOW_CLIENT_S:
-            return False
         connection = self._connection
-        return self._exchange.fail(
+        again = self._client_s < SLOW_CLIENT_S and self._exchange.fail(
             Failure(
                 kind=failure.kind,
                 bytes_sent=connection is not None and connection.sent,
@@ -286,6 +293,9 @@ class Forwarding:
                 words=failure.reason,
             )
         )
+        if self._backend is not None:
+            records.current().failed(self._backend, again=again)
+        return again
 
     def _finish(self, connection: Connection) -> None:
         """The answer is all here: the backend and the connection are free."""
@@ -300,7 +310,22 @@ class Forwarding:
             )
         else:
             connection.close()
+        self._end(self._status)
+
+    def _end(self, status: int) -> None:
+        """It is over with this status: free what it holds, and count it once."""
+        self._drop_connection()
         self._exchange.close()
+        if not self._over:
+            self._over = True
+            records.current().end(
+                self._exchange,
+                self._backend,
+                status=status,
+                received_bytes=self._body.received_bytes,
+                sent_bytes=self._sent_bytes,
+                took_s=time.monotonic() - self._began,
+            )
 
     def _drop_connection(self) -> None:
         if self._connection is not None:

@@ -10,7 +10,7 @@ from pools.control import watch
 from pools.core.compiled import CompiledRoute
 from pools.wire.errors import Refused
 from pools.wire.ids import make_id
-from pools.wsgi import arrival, responses
+from pools.wsgi import arrival, records, responses
 from pools.wsgi.arrival import Arrival
 from pools.wsgi.forwarding import Forwarding
 
@@ -19,7 +19,9 @@ _LOADING_S = 1  # watchers look at least as often, if they are not told otherwis
 
 def unrouted(request: HttpRequest, *, request_id: bytes) -> HttpResponse:
     """The answer where no route takes a request: 404, or 503 while routes are not known."""
-    if watch.loaded():
+    status = 404 if watch.loaded() else 503
+    records.current().unrouted(status)
+    if status == 404:
         return responses.error(request, 404, request_id=request_id)
     return responses.error(request, 503, request_id=request_id, retry_after_s=_LOADING_S)
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pools.control import publish, watch
+from pools.control import clock, counting, publish, watch
+from tests.control.counted import Process, Time
 
 
 @pytest.fixture(autouse=True)
@@ -21,3 +22,21 @@ def no_thread_is_left(settings) -> Iterator[None]:
     settings.POOLS_DATA_DIR = None
     yield
     watch.stop()
+
+
+@pytest.fixture
+def time(monkeypatch) -> Iterator[Time]:
+    time = Time()
+    monkeypatch.setattr(counting.time, "monotonic", lambda: time.monotonic)
+    monkeypatch.setattr(clock, "ask", lambda: time.wall)
+    monkeypatch.setattr(clock, "now", lambda: time.wall)
+    yield time
+    monkeypatch.undo()  # before others of the test's end ask for the time
+
+
+@pytest.fixture
+def process(time) -> Iterator[Process]:
+    process = Process(time)
+    process.turn()
+    yield process
+    counting.count_from(None)

@@ -203,3 +203,16 @@ def test_many_threads_and_swaps_leave_nothing_in_flight():
 @pytest.mark.parametrize("missing", ["/", "/webx"])
 def test_what_no_route_takes_is_none(missing):
     assert Bench(pool(1)).engine.match(head(path=missing)) is None
+
+
+def test_what_is_in_flight_is_told_by_backend_also_of_those_that_are_gone():
+    bench = Bench(pool(2))
+    assert bench.engine.in_flight() == {}
+    first, _ = bench.hold()
+    second, _ = bench.hold()
+    assert bench.engine.in_flight() == {"web/b1:80": 1, "web/b2:80": 1}
+    bench.swap(pool(1, name="other"))
+    first.close()
+    assert sum(bench.engine.in_flight().values()) == 1
+    second.close()
+    assert bench.engine.in_flight() == {}

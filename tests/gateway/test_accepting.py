@@ -12,13 +12,13 @@ import pytest
 import uvloop
 
 from pools.conf import Conf
+from pools.core.counters import Counters
 from pools.core.engine import Engine
 from pools.core.headers import HeaderRules
 from pools.gateway import accepting
 from pools.gateway import gateway as gateway_module
 from pools.gateway.accepting import Listener
 from pools.gateway.certificates import Certificates
-from pools.gateway.counters import Counters
 from pools.gateway.gateway import Gateway
 from tests.gateway import certs
 from tests.gateway.test_proxy_protocol import V1, V2, v2

@@ -12,12 +12,12 @@ import uvloop
 
 from pools import native
 from pools.conf import Conf
+from pools.core.counters import Counters, bucket
 from pools.core.engine import Engine
 from pools.core.headers import HeaderRules
 from pools.core.probing import Verdict
 from pools.gateway import status, status_page
 from pools.gateway.certificates import Certificates
-from pools.gateway.counters import Counters, bucket
 from pools.gateway.gateway import Gateway
 from pools.gateway.status import Status
 from tests.core.build import pool, snapshot
@@ -172,7 +172,7 @@ def test_any_worker_tells_of_all(folder, run):
     assert first == second
     same = {"revision": 7, "loaded": True, "native": native.in_use}
     same |= {"connections": 0, "exchanges": 0, "tunnels": 0}
-    counted = {"refused": 0, "unrouted": 0, "tunnels": 0}
+    counted = {"refused": 0, "unrouted": 0, "unready": 0, "tunnels": 0}
     assert first["workers"] == [
         {"pid": 100, "draining": False, **same, "counters": {"connections": 2, **counted}},
         {"pid": 200, "draining": True, **same, "counters": {"connections": 1, **counted}},

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from pools.gateway.counters import BOUNDS_S, Counters, Traffic, bucket, merge, quantiles_ms
+from pools.core.counters import BOUNDS_S, Counters, Traffic, bucket, merge, quantiles_ms
 
 
 def count(counters, *, route="shop", backend="web/a:80", seconds=0.01, status=200, requests=1):
@@ -17,7 +17,9 @@ def test_what_is_counted_is_told_by_route_and_backend():
     count(counters, requests=2)
     count(counters, route="api", status=503)
     counters.backend("web/a:80").connects += 1
+    counters.of_no_backend("web").count(5, 0, 0, 0)
     told = json.loads(json.dumps(counters.plain()))
+    assert told["unserved"]["web"]["statuses"] == [0, 0, 0, 0, 0, 1]
     assert told["routes"]["shop"]["requests"] == 2
     assert told["routes"]["shop"]["statuses"] == [0, 0, 2, 0, 0, 0]
     assert told["routes"]["api"]["statuses"] == [0, 0, 0, 0, 0, 1]
@@ -88,8 +90,11 @@ def test_what_is_gone_is_forgotten_once_it_is_idle():
     counters = Counters()
     count(counters)
     count(counters, route="api", backend="web/b:80")
-    counters.forget({"api"}, {"web/b:80"})
+    counters.of_no_backend("gone").count(5, 0, 0, 0)
+    counters.of_no_backend("web").count(5, 0, 0, 0)
+    counters.forget({"api"}, {"web/b:80"}, {"web"})
     assert set(counters.routes) == {"shop", "api"}  # it had requests since the last look
-    counters.forget({"api"}, {"web/b:80"})
+    counters.forget({"api"}, {"web/b:80"}, {"web"})
+    assert set(counters.unserved) == {"web"}
     assert set(counters.routes) == {"api"}
     assert set(counters.backends) == {"web/b:80"}

@@ -1,9 +1,10 @@
-"""What a worker counts, by route and by backend.
+"""What a process counts, by route and by backend.
 
 Rules:
-- Counters are plain integers of one process and one thread, the loop's: to count is to add.
-  Other threads may ask for them, and get some that are a request apart.
-- They only grow, from the start of the worker; `forget` alone drops any, so that names that
+- Counters are plain integers of one process: to count is to add. One thread counts, or
+  several take turns by a lock of theirs. Other threads may ask for them without it, and get
+  some that are a request apart.
+- They only grow, from the start of the process; `forget` alone drops any, so that names that
   come and go do not fill the memory.
 - Times go into buckets, four an octave from 61 µs to 2.3 h: no quantile is wrong by more
   than the width of a bucket, 19 %.
@@ -22,7 +23,8 @@ QUANTILES = {"p50_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99}
 
 _TRAFFIC = ("requests", "received_bytes", "sent_bytes")
 _BACKEND = ("connects", "connect_failures", "failures", "retries", "ejections")
-_OWN = ("connections", "refused", "unrouted", "tunnels")
+_OWN = ("connections", "refused", "unrouted", "unready", "tunnels")
+KINDS = ("routes", "backends", "unserved")
 
 
 def bucket(seconds: float) -> int:
@@ -93,18 +95,21 @@ T = TypeVar("T", bound=Traffic)
 
 
 class Counters:
-    """All that one worker counts.
+    """All that one process counts.
 
     `connections`: accepted. `refused`: answered by us before a route was looked for, as with
-    400. `unrouted`: no route took them, 404. `tunnels`: opened.
+    400. `unrouted`: no route took them, 404; `unready`: routes were not known yet, 503.
+    `tunnels`: opened. `unserved`: by pool, what a route took and no backend was tried for.
     """
 
     def __init__(self) -> None:
         self.routes: dict[str, Traffic] = {}
         self.backends: dict[str, BackendTraffic] = {}
+        self.unserved: dict[str, Traffic] = {}
         self.connections = 0
         self.refused = 0
         self.unrouted = 0
+        self.unready = 0
         self.tunnels = 0
 
     def route(self, name: str) -> Traffic:
@@ -121,18 +126,29 @@ class Counters:
         except KeyError:
             return self.backends.setdefault(key, BackendTraffic())
 
+    def of_no_backend(self, pool: str) -> Traffic:
+        """The pool's in `unserved`, made where it is missing."""
+        return self.unserved.setdefault(pool, Traffic())
+
     def plain(self) -> dict[str, Any]:
         """For JSON, and for `merge`; `quantiles_ms` has the quantiles of a latency."""
         told: dict[str, Any] = {name: getattr(self, name) for name in _OWN}
-        for kind, all_of_it in (("routes", self.routes), ("backends", self.backends)):
+        for kind in KINDS:
             # A copy, as another thread may be asking.
-            told[kind] = {name: traffic.plain() for name, traffic in tuple(all_of_it.items())}
+            all_of_it = tuple(getattr(self, kind).items())
+            told[kind] = {name: traffic.plain() for name, traffic in all_of_it}
         return told
 
-    def forget(self, keep_routes: Collection[str], keep_backends: Collection[str]) -> None:
+    def forget(
+        self,
+        keep_routes: Collection[str],
+        keep_backends: Collection[str],
+        keep_pools: Collection[str],
+    ) -> None:
         """Drop what is not to be kept and had no request since the last call."""
         _forget(self.routes, keep_routes)
         _forget(self.backends, keep_backends)
+        _forget(self.unserved, keep_pools)
 
 
 def merge(plains: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -144,15 +160,16 @@ def merge(plains: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     for plain in plains:
         for name in _OWN:
             total[name] += plain[name]
-        for kind in ("routes", "backends"):
+        for kind in KINDS:
             sums = total[kind]
             for name, traffic in plain[kind].items():
                 sums[name] = _sum(sums[name], traffic) if name in sums else traffic
     return total
 
 
-def quantiles_ms(latency: Iterable[int]) -> dict[str, float | None]:
+def quantiles_ms(latency: Iterable[int], *, first: int = 0) -> dict[str, float | None]:
     """The quantiles of buckets like Traffic.latency, in milliseconds; None: nothing counted.
+    `first`: the bucket of the first count given.
 
     Each lies within its bucket as if the bucket's times were spread evenly.
     """
@@ -163,8 +180,9 @@ def quantiles_ms(latency: Iterable[int]) -> dict[str, float | None]:
         for name, quantile in QUANTILES.items():
             rank = quantile * sums[-1]
             index = bisect_left(sums, rank)
-            start = BOUNDS_S[index - 1] if index else 0.0
-            end = BOUNDS_S[min(index, len(BOUNDS_S) - 1)]
+            slot = first + index
+            start = BOUNDS_S[slot - 1] if slot else 0.0
+            end = BOUNDS_S[min(slot, len(BOUNDS_S) - 1)]
             share = 1 - (sums[index] - rank) / counts[index]
             told[name] = round((start + (end - start) * share) * 1000, 3)
     return told
