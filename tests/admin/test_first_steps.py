@@ -40,7 +40,16 @@ def test_steps_are_ticked_off_as_they_are_done(monkeypatch):
 
 
 def test_a_request_of_last_week_counts(monkeypatch):
-    seen = Series(times=[1.0, 2.0], requests_per_s=[None, 0.5])
+    unknown = [None, None]
+    seen = Series(
+        times=[3600, 7200],
+        width_s=3600,
+        requests_per_s=[None, 0.5],
+        error_share=unknown,
+        p50_ms=unknown,
+        p99_ms=unknown,
+        connections=unknown,
+    )
     monkeypatch.setattr(figures, "series", lambda window, **of: seen)
     assert done()[3] is True
 
