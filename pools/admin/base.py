@@ -19,6 +19,9 @@ __all__ = [
     "ModelForm",
     "TabularInline",
     "checkboxes",
+    "number_input",
+    "select",
+    "text_input",
     "textarea",
 ]
 
@@ -32,7 +35,10 @@ if TYPE_CHECKING:
     from django.forms import BaseInlineFormSet as InlineFormSet
     from django.forms import CheckboxSelectMultiple as _Checkboxes
     from django.forms import ModelForm
+    from django.forms import NumberInput as _NumberInput
+    from django.forms import Select as _Select
     from django.forms import Textarea as _Textarea
+    from django.forms import TextInput as _TextInput
 else:
 
     class _Generic:
@@ -45,12 +51,18 @@ else:
         from unfold import admin as look
         from unfold.forms import PaginationInlineFormSet as _InlineFormSet
         from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as _Checkboxes
+        from unfold.widgets import UnfoldAdminIntegerFieldWidget as _NumberInput
+        from unfold.widgets import UnfoldAdminSelectWidget as _Select
         from unfold.widgets import UnfoldAdminTextareaWidget as _Textarea
+        from unfold.widgets import UnfoldAdminTextInputWidget as _TextInput
     else:
         from django.contrib import admin as look
+        from django.contrib.admin.widgets import AdminIntegerFieldWidget as _NumberInput
         from django.contrib.admin.widgets import AdminTextareaWidget as _Textarea
+        from django.contrib.admin.widgets import AdminTextInputWidget as _TextInput
         from django.forms import BaseInlineFormSet as _InlineFormSet
         from django.forms import CheckboxSelectMultiple as _Checkboxes
+        from django.forms import Select as _Select
 
     class ModelAdmin(_Generic, look.ModelAdmin):
         pass
@@ -72,3 +84,16 @@ def textarea(rows: int) -> forms.Textarea:
 
 def checkboxes() -> forms.CheckboxSelectMultiple:
     return _Checkboxes()
+
+
+def text_input(**attrs: str) -> forms.TextInput:
+    """A line of words that are not prose."""
+    return _TextInput(attrs={"spellcheck": "false", "autocapitalize": "none", **attrs})
+
+
+def number_input(**attrs: str) -> forms.NumberInput:
+    return _NumberInput(attrs=attrs)
+
+
+def select() -> forms.Select:
+    return _Select()

@@ -15,7 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
-from pools.admin import address, base, deletion, health, lines, probe, traffic
+from pools.admin import address, base, deletion, health, lines, probe, tags, traffic
 from pools.admin.publishing import PublishingAdmin
 from pools.admin.sentences import listed
 from pools.core.document import RetryOn
@@ -85,13 +85,13 @@ class BackendInline(address.Typed, base.TabularInline[Backend, Pool]):
 class PoolAdmin(PublishingAdmin[Pool]):
     change_form_template = "pools/admin/pool_form.html" if base.UNFOLD else None
     list_display = ("name", "policy", "backends_up", "routed")
-    list_filter = ("policy",)
+    list_filter = ("policy", tags.TagFilter)
     search_fields = ("name", "backends__host")
     inlines = (BackendInline,)
     conditional_fields = probe.CONDITIONS
     readonly_fields = ("in_list", "panic")
     fieldsets = (
-        (None, {"fields": (("name", "policy"),)}),
+        (None, {"fields": (("name", "policy"), "tags")}),
         *probe.FIELDSETS,
         (
             "Time-outs and limits",
@@ -198,6 +198,8 @@ class PoolAdmin(PublishingAdmin[Pool]):
     def formfield_for_dbfield(
         self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> forms.Field | None:
+        if db_field.name == "tags":
+            return tags.field(db_field)
         if db_field.name in _ROWS:
             kwargs["form_class"] = lines.TextField
             kwargs["widget"] = base.textarea(_ROWS[db_field.name])

@@ -10,7 +10,7 @@ from django.db.models import Field
 from django.http import HttpRequest
 from django.utils.text import capfirst
 
-from pools.admin import base, lines
+from pools.admin import base, lines, tags
 from pools.admin.publishing import PublishingAdmin
 from pools.models import Route
 
@@ -47,11 +47,11 @@ _LINES: dict[str, tuple[type[lines.LinesField], str]] = {
 @admin.register(Route)
 class RouteAdmin(PublishingAdmin[Route]):
     list_display = ("name", "enabled", "on_hosts", "path_prefix", "pool")
-    list_filter = ("enabled", "pool")
+    list_filter = ("enabled", tags.TagFilter, "pool")
     list_select_related = ("pool",)
     search_fields = ("name", "path_prefix", "hosts", "pool__name")
     fieldsets = (
-        (None, {"fields": (("name", "enabled"), ("path_prefix", "pool"), "hosts")}),
+        (None, {"fields": (("name", "enabled"), ("path_prefix", "pool"), "hosts", "tags")}),
         ("Conditions", {"classes": base.ASIDE, "fields": ("methods", "conditions")}),
         (
             "Prefix",
@@ -97,6 +97,8 @@ class RouteAdmin(PublishingAdmin[Route]):
     def formfield_for_dbfield(
         self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> forms.Field | None:
+        if db_field.name == "tags":
+            return tags.field(db_field)
         if db_field.name not in _LINES:
             return super().formfield_for_dbfield(db_field, request, **kwargs)
         kind, help_text = _LINES[db_field.name]
