@@ -98,6 +98,10 @@ class BackendAdmin(BackendList, address.Typed):
             "{}{}", numbers.line(rates), plots.of("pools_backend_series", backend.pk)
         )
 
+    @admin.display(description=gettext_lazy("health"))
+    def health_now(self, backend: Backend) -> SafeString:
+        return health.shown(backend)
+
     @admin.display(description=gettext_lazy("in processes"))
     def in_processes(self, backend: Backend) -> SafeString:
         return traffic.Seen().of(backend) or format_html("{}", _("as usual"))

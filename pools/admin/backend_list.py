@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from pools.admin import columns, filters, glance, health, numbers, tags
 from pools.admin.live import LiveList, cell
 from pools.admin.switching import Switching
-from pools.core.document import AdminState
+from pools.core.document import AdminState, Scheme
 from pools.models import Backend
 from pools.notify.words import duration
 
@@ -29,19 +29,16 @@ class PoolTagFilter(tags.TagFilter):
 class BackendList(columns.Traffic, LiveList, Switching):
     list_display = (
         "address",
-        "in_pool",
         "admin_state",
-        "health_now",
-        "last_probe",
+        "health_told",
         "weighs",
         "in_flight",
         "requests",
         "latencies",
         "errors",
-        "retries",
-        "ejected",
         "downtime",
     )
+    list_display_links = None  # the first column has two
     list_filter = (
         filters.PoolFilter,
         filters.HealthFilter,
@@ -76,19 +73,18 @@ class BackendList(columns.Traffic, LiveList, Switching):
 
     @admin.display(description=gettext_lazy("backend"), ordering="host")
     def address(self, backend: Backend) -> SafeString:
-        mark = format_html('<span class="pools-mark">{}</span>', _("backup"))
-        scheme = format_html('<span class="pools-mark">{}</span>', backend.scheme)
+        mark = '<span class="pools-mark">{}</span>'
         return format_html(
-            '<span class="pools-name">{}</span>{}{}',
+            '<div><a class="pools-name" href="{}{}">{}</a>{}{}'
+            '<span class="pools-why"><a href="{}">{}</a></span></div>',
+            reverse("admin:pools_backend_change", args=(backend.pk,)),
+            vars(backend).get("query", ""),
             backend.address,
-            mark if backend.backup else "",
-            scheme if backend.scheme != "http" else "",
+            format_html(mark, _("backup")) if backend.backup else "",
+            format_html(mark, backend.scheme) if backend.scheme != Scheme.HTTP else "",
+            reverse("admin:pools_pool_change", args=(backend.pool_id,)),
+            backend.pool.name,
         )
-
-    @admin.display(description=gettext_lazy("pool"), ordering="pool__name")
-    def in_pool(self, backend: Backend) -> SafeString:
-        page = reverse("admin:pools_pool_change", args=(backend.pool_id,))
-        return format_html('<a href="{}">{}</a>', page, backend.pool.name)
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
     def admin_state(self, backend: Backend) -> SafeString:
@@ -98,30 +94,24 @@ class BackendList(columns.Traffic, LiveList, Switching):
 
     @admin.display(description=gettext_lazy("health"), ordering="health__since")
     @cell
-    def health_now(self, backend: Backend) -> SafeString:
-        """The badge, since when, and why."""
-        reading = glance.of_backend(backend).reading
-        return format_html(
-            '{} <span class="pools-since">{}</span>'
-            '<span class="pools-why" title="{}">{}</span>',
-            health.badge(reading.verdict),
-            health.since(backend),
-            reading.reason,
-            reading.reason,
-        )
-
-    @admin.display(description=gettext_lazy("last probe"))
-    @cell
-    def last_probe(self, backend: Backend) -> SafeString:
+    def health_told(self, backend: Backend) -> SafeString:
+        """The badge, since when, why, what the last probe took and when that was; and who
+        leaves it out, or whether it may be stopped."""
         found = glance.of_backend(backend)
-        if found.probed_at is None:
-            return numbers.NOTHING
-        code = backend.health.code
+        probe = []
+        if found.probed_at:
+            age = duration(found.now - found.probed_at)
+            probe.append(_("probed %(time)s ago") % {"time": age})
+        if found.latency_ms is not None:
+            probe.append(numbers.ms(found.latency_ms))
         return format_html(
-            '{}{}<span class="pools-why">{}</span>',
-            f"{code} · " if code else "",
-            numbers.ms(found.latency_ms),
-            _("%(time)s ago") % {"time": duration(found.now - found.probed_at)},
+            '<div>{} <span class="pools-since">{}</span>'
+            '<span class="pools-why">{}<span class="pools-faint">{}</span></span>{}</div>',
+            health.badge(found.reading.verdict),
+            health.since(backend),
+            found.reading.reason,
+            format_html_join("", " · {}", ((part,) for part in probe)),
+            found.seen.of(backend),
         )
 
     @admin.display(description=gettext_lazy("weight"), ordering="weight")
@@ -131,16 +121,11 @@ class BackendList(columns.Traffic, LiveList, Switching):
             return format_html("{}", backend.weight)
         why = _("its weight is %(weight)d") % {"weight": backend.weight}
         return format_html(
-            '0 <span class="pools-faint" title="{}">/{}</span>', why, backend.weight
+            '<span>0 <span class="pools-faint" title="{}">/ {}</span></span>',
+            why,
+            backend.weight,
         )
-
-    @admin.display(description=gettext_lazy("ejected, leaving"))
-    @cell
-    def ejected(self, backend: Backend) -> SafeString:
-        """By whom, for how long and why; and whether one that leaves may be stopped."""
-        return glance.of_backend(backend).seen.of(backend) or numbers.NOTHING
 
     @admin.display(description=gettext_lazy("down in 24 h"))
     def downtime(self, backend: Backend) -> SafeString:
-        uptime = glance.of_backend(backend).uptime
-        return numbers.downtime(uptime)
+        return numbers.downtime(glance.of_backend(backend).uptime)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from pools.admin import glance, numbers
@@ -21,7 +23,7 @@ class Traffic:
         rates = glance.rates(row)
         return numbers.count(rates.in_flight if rates else None)
 
-    @admin.display(description=gettext_lazy("req/s"))
+    @admin.display(description=gettext_lazy("requests/s"))
     @cell
     def requests(self, row: Any) -> SafeString:
         rates = glance.rates(row)
@@ -35,11 +37,12 @@ class Traffic:
     @admin.display(description=gettext_lazy("errors"))
     @cell
     def errors(self, row: Any) -> SafeString:
+        """Of requests; and where there are any, attempts after the first."""
         rates = glance.rates(row)
-        return numbers.share(rates.error_share if rates else None)
-
-    @admin.display(description=gettext_lazy("retries/s"))
-    @cell
-    def retries(self, row: Any) -> SafeString:
-        rates = glance.rates(row)
-        return numbers.rate(rates.retries_per_s if rates else None)
+        if rates is None or not rates.retries_per_s:
+            return numbers.share(rates.error_share if rates else None)
+        return format_html(
+            '<div>{}<span class="pools-why">{}</span></div>',
+            numbers.share(rates.error_share),
+            _("%(number)s retries/s") % {"number": numbers.rate(rates.retries_per_s)},
+        )

@@ -67,7 +67,9 @@ def latencies(rates: Rates | None) -> SafeString:
     """The median and the 99th percentile of requests."""
     if rates is None or rates.p50_ms is None:
         return NOTHING
-    return format_html("{} / {}", ms(rates.p50_ms), ms(rates.p99_ms))
+    return format_html(
+        '<div>{}<span class="pools-why">{}</span></div>', ms(rates.p50_ms), ms(rates.p99_ms)
+    )
 
 
 def downtime(uptime: Uptime | None) -> SafeString:
@@ -87,7 +89,8 @@ def line(rates: Rates | None) -> SafeString:
         return format_html('<p class="pools-reason">{}</p>', _("Nothing in the last minute."))
     parts = (
         (_("requests/s"), rate(rates.requests_per_s)),
-        (_("p50 / p99"), latencies(rates)),
+        (_("p50"), ms(rates.p50_ms)),
+        (_("p99"), ms(rates.p99_ms)),
         (_("errors"), share(rates.error_share)),
         (_("retries/s"), rate(rates.retries_per_s)),
         (_("in flight"), count(rates.in_flight)),

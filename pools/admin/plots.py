@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest, JsonResponse
 from django.urls import reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
@@ -22,7 +22,7 @@ TITLES = {
 
 def of(page: str, pk: int) -> SafeString:
     """One for each window, drawn by plot.js of what the admin's `page` answers."""
-    return format_html_join(
+    drawn = format_html_join(
         "",
         '<figure class="pools-window"><figcaption>{}</figcaption>'
         '<div class="pools-plot" data-plot-url="{}?window={}"></div></figure>',
@@ -31,6 +31,7 @@ def of(page: str, pk: int) -> SafeString:
             for window, title in TITLES.items()
         ),
     )
+    return format_html('<div class="pools-windows">{}</div>', drawn)
 
 
 def answer(request: HttpRequest, **of: Any) -> JsonResponse:

@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.options import InlineModelAdmin
+from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Field, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -15,6 +16,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from pools.admin import (
@@ -97,7 +99,7 @@ class BackendInline(address.Typed, base.TabularInline[Backend, Pool]):
 
 @admin.register(Pool)
 class PoolAdmin(PoolList):
-    change_form_template = "pools/admin/pool_form.html" if base.UNFOLD else None
+    change_form_template = f"pools/admin/pool_{'form' if base.UNFOLD else 'plain'}.html"
     inlines = (BackendInline,)
     conditional_fields = probe.CONDITIONS
     readonly_fields = ("in_list", "panic", "carried", "events")
@@ -245,6 +247,33 @@ class PoolAdmin(PoolList):
         return deletion.of_pools(objs, request, self.admin_site)
 
     # --- the page of one -----------------------------------------------------------------
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        own = {"links": self._links(request, object_id)}
+        return super().changeform_view(
+            request, object_id, form_url, {**own, **(extra_context or {})}
+        )
+
+    def _links(self, request: HttpRequest, object_id: str | None) -> list[dict[str, str]]:
+        found = []
+        if object_id:
+            page = reverse("admin:pools_backend_changelist")
+            url = f"{page}?pool__id__exact={quote(object_id)}"
+            found.append({"url": url, "title": _("Its backends, with figures")})
+        if self.may_paste(request):
+            if object_id:
+                url = reverse("admin:pools_pool_paste_into", args=(object_id,))
+                found.append({"url": url, "title": _("Paste backends")})
+            else:
+                url = reverse("admin:pools_pool_paste")
+                found.append({"url": url, "title": _("Paste a list of backends instead")})
+        return found
 
     @admin.display(description=gettext_lazy("carried"))
     def carried(self, pool: Pool) -> SafeString:

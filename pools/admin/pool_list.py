@@ -28,7 +28,6 @@ class PoolList(columns.Traffic, LiveList, Pasting):
         "requests",
         "latencies",
         "errors",
-        "retries",
         "chooses",
         "routed",
         "alerts",
