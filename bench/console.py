@@ -124,7 +124,7 @@ def fill() -> None:
     now = timezone.now()
     user = User.objects.create_superuser("admin", password=None)
     with publish.change(who="admin", user=user, why="Applied site.yaml"):
-        tags = ([], ["eu"], ["us"], ["eu", "shop"])
+        tags: tuple[list[str], ...] = ([], ["eu"], ["us"], ["eu", "shop"])
         Pool.objects.bulk_create(
             Pool(name=f"pool-{number:04}", tags=tags[number % 4]) for number in range(POOLS)
         )
@@ -245,12 +245,13 @@ def pages() -> Iterator[tuple[str, str]]:
     Group.objects.create(name="ops")
     seen = set()
     for pattern in admin.site.get_urls():
-        if getattr(pattern, "name", None) and pattern.name not in NO_PAGES:
+        name = getattr(pattern, "name", "")
+        if name and name not in NO_PAGES:
             try:
-                seen.add(url := reverse(f"admin:{pattern.name}"))
+                seen.add(url := reverse(f"admin:{name}"))
             except NoReverseMatch:
                 continue  # it wants what it is of: below
-            yield pattern.name, url
+            yield name, url
     for model, model_admin in admin.site._registry.items():
         newest = model._default_manager.order_by("pk").first()
         for pattern in model_admin.get_urls():

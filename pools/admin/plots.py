@@ -38,4 +38,4 @@ def answer(request: HttpRequest, **of: Any) -> JsonResponse:
     """A Series of `?window=` (15m where it is none), as `figures.series` takes it."""
     window = request.GET.get("window", "")
     found = figures.series(window if window in figures.WINDOWS else "15m", **of)
-    return JsonResponse(asdict(found), headers={"Cache-Control": "no-store"})
+    return JsonResponse(asdict(found))

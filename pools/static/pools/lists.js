@@ -1,7 +1,7 @@
 /* Puts what live.js brings into the cells of the list, one by one: nothing that is ticked,
    focused or scrolled is touched. */
 "use strict";
-(() => {
+document.addEventListener("DOMContentLoaded", () => {
     const list = document.getElementById("result_list");
     const source = document.querySelector("[data-live-cells]");
     if (!list || !source) return;
@@ -19,4 +19,4 @@
             shown.innerHTML = fresh.innerHTML;
         }
     }).observe(source, { childList: true, subtree: true });
-})();
+});
