@@ -70,7 +70,14 @@ def events(found: Iterable[HealthEvent], *, named: bool = False) -> SafeString |
             for event in found
         ),
     )
-    return format_html('<table class="pools-table">{}</table>', rows) if rows else _("none yet")
+    if not rows:
+        return _("none yet")
+    return format_html(
+        '<div class="pools-scroll" tabindex="0" role="region" aria-label="{}">'
+        '<table class="pools-table">{}</table></div>',
+        _("Recent events"),
+        rows,
+    )
 
 
 def tally(backends: Iterable[Backend]) -> SafeString:

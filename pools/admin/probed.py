@@ -69,7 +69,7 @@ def told(probed: Probed, row: Backend | None = None) -> Answer:
         reason=probed.result.reason,
         asked=probed.asked,
         took=took(probed.result.latency_ms),
-        would_be=probed.would_be,
+        would_be=probed.would_be if row else "",  # nothing is known of it before
         steps=probed.steps,
     )
 
