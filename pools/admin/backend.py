@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from pools.admin import address, deletion, glance, health, numbers, past, plots, traffic
 from pools.admin.backend_list import BackendList
+from pools.admin.once import once
 from pools.models import Backend
 
 EVENTS_SHOWN = 20
@@ -92,6 +93,7 @@ class BackendAdmin(BackendList, address.Typed):
         )
 
     @admin.display(description=gettext_lazy("carried"))
+    @once
     def carried(self, backend: Backend) -> SafeString:
         rates = glance.of_backend(backend).rates
         return format_html(
@@ -103,18 +105,22 @@ class BackendAdmin(BackendList, address.Typed):
         return health.shown(backend)
 
     @admin.display(description=gettext_lazy("in processes"))
+    @once
     def in_processes(self, backend: Backend) -> SafeString:
         return traffic.Seen().of(backend) or format_html("{}", _("as usual"))
 
     @admin.display(description=gettext_lazy("uptime"))
+    @once
     def uptime(self, backend: Backend) -> SafeString:
         return past.uptime(backend)
 
     @admin.display(description=gettext_lazy("latency of probes"))
+    @once
     def latency(self, backend: Backend) -> SafeString | str:
         return past.latency(backend)
 
     @admin.display(description=gettext_lazy("recent events"))
+    @once
     def events(self, backend: Backend) -> SafeString | str:
         """The last flips, newest first."""
         return health.events(backend.events.all()[:EVENTS_SHOWN])

@@ -32,6 +32,7 @@ from pools.admin import (
     tags,
     traffic,
 )
+from pools.admin.once import once
 from pools.admin.pool_list import PoolList
 from pools.core.document import RetryOn
 from pools.models import Backend, HealthEvent, Pool
@@ -276,11 +277,13 @@ class PoolAdmin(PoolList):
         return found
 
     @admin.display(description=gettext_lazy("carried"))
+    @once
     def carried(self, pool: Pool) -> SafeString:
         rates = glance.of_pool(pool).rates
         return format_html("{}{}", numbers.line(rates), plots.of("pools_pool_series", pool.pk))
 
     @admin.display(description=gettext_lazy("recent events"))
+    @once
     def events(self, pool: Pool) -> SafeString | str:
         """The last flips of its backends, newest first."""
         found = HealthEvent.objects.filter(backend__pool=pool).select_related("backend__pool")

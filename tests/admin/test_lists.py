@@ -308,3 +308,11 @@ def test_live_cells_are_for_who_may_see_and_of_rows_that_there_are(web, client, 
     ann.save()
     for rows_ in ("", "x,1e9", "9" * 30, "1," * 500):
         assert client.get(f"/admin/pools/backend/live/?rows={rows_}").status_code == 200
+
+
+def test_the_page_of_a_backend_asks_for_each_thing_once(
+    client, web, django_assert_max_num_queries
+):
+    probed(web)
+    with django_assert_max_num_queries(22):
+        client.get(f"/admin/pools/backend/{web.backends.order_by('pk')[0].pk}/change/")
