@@ -39,6 +39,7 @@ bench: .venv/dev.stamp native ## measure, and keep the tables in bench/results; 
 	$(BIN)/python -m bench.health --write
 	$(BIN)/python -m bench.flip --write
 	$(BIN)/python -m bench.figures --write
+	$(BIN)/python -m bench.console --write
 	$(BIN)/python -m bench.gateway --write
 
 pins: .venv/dev.stamp ## write requirements*.txt anew from pyproject.toml

@@ -92,6 +92,8 @@ PAGES = {
     "pool": "/admin/pools/pool/{shop}/change/",
     "pool-add": "/admin/pools/pool/add/",
     "pool-delete": "/admin/pools/pool/{shop}/delete/",
+    "pool-paste": "/admin/pools/pool/paste/",
+    "paste-into": "/admin/pools/pool/{shop}/paste/",
     "backends": "/admin/pools/backend/",
     "backend": "/admin/pools/backend/{down}/change/",
     "routes": "/admin/pools/route/",

@@ -3,58 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from pools.admin import address, deletion, health, past, sentences, traffic
-from pools.admin.publishing import PublishingAdmin
-from pools.core.document import AdminState
-from pools.core.probing import Verdict
+from pools.admin import address, deletion, glance, health, numbers, past, plots, traffic
+from pools.admin.backend_list import BackendList
+from pools.admin.once import once
 from pools.models import Backend
-from pools.models.parts import choices
 
 EVENTS_SHOWN = 20
 
 
-class HealthFilter(admin.SimpleListFilter):
-    """By the verdict as it is shown: stale ones are unknown."""
-
-    title = "health"
-    parameter_name = "health"
-
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
-        return choices(Verdict)
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Backend]) -> QuerySet[Backend]:
-        if not self.value():
-            return queryset
-        rows = Backend.objects.select_related(*health.WITH).order_by()
-        return queryset.filter(
-            pk__in=[row.pk for row in rows if health.read(row).verdict == self.value()]
-        )
-
-
 @admin.register(Backend)
-class BackendAdmin(address.Typed, PublishingAdmin[Backend]):
-    list_display = (
-        "address",
-        "pool",
-        "admin_state",
-        "health_now",
-        "since",
-        "weight",
-        "is_backup",
-    )
-    list_filter = (HealthFilter, "state", "pool", "backup", "scheme")
-    list_select_related = health.WITH
-    search_fields = ("host", "pool__name")
-    ordering = ("pool__name", "host", "port")
-    actions = ("make_ready", "drain", "maintain")
-    readonly_fields = ("health_now", "in_processes", "uptime", "latency", "events")
+class BackendAdmin(BackendList, address.Typed):
+    change_form_template = "pools/admin/backend_form.html"
+    readonly_fields = ("health_now", "in_processes", "uptime", "latency", "events", "carried")
     fieldsets = (
         (
             None,
@@ -67,101 +39,88 @@ class BackendAdmin(address.Typed, PublishingAdmin[Backend]):
                 )
             },
         ),
-        ("Health", {"fields": ("health_now", "in_processes", "uptime", "latency", "events")}),
+        (
+            gettext_lazy("Health"),
+            {"fields": ("health_now", "in_processes", "uptime", "latency", "events")},
+        ),
+        (gettext_lazy("Traffic"), {"fields": ("carried",)}),
     )
 
     class Media:
-        css = {"all": ("pools/admin.css",)}
+        css = {"all": ("pools/admin.css", "pools/lists.css")}
+        js = ("pools/live.js", "pools/lists.js", "pools/plot.js")
 
-    def get_fieldsets(self, request: HttpRequest, obj: Backend | None = None):  # type: ignore[no-untyped-def]
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Backend]:
+        return super().get_queryset(request).select_related("pool", *health.WITH)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Backend | None = None) -> Any:
         found = super().get_fieldsets(request, obj)
         return found if obj else found[:1]
-
-    def get_list_display(self, request: HttpRequest):  # type: ignore[no-untyped-def]
-        return (*super().get_list_display(request), traffic.column())
 
     def get_deleted_objects(
         self, objs: Sequence[Backend] | QuerySet[Backend], request: HttpRequest
     ) -> deletion.Deletion:
         return deletion.of_backends(objs, request, self.admin_site)
 
-    @admin.action(description="Ready: take requests", permissions=["change"])
-    def make_ready(self, request: HttpRequest, queryset: QuerySet[Backend]) -> None:
-        self._move(request, queryset, AdminState.READY)
+    # --- the page of one -----------------------------------------------------------------
 
-    @admin.action(description="Drain: no new requests", permissions=["change"])
-    def drain(self, request: HttpRequest, queryset: QuerySet[Backend]) -> None:
-        self._move(request, queryset, AdminState.DRAIN)
+    def get_urls(self) -> list[URLPattern]:
+        view: Any = self.admin_site.admin_view(self.series_view)
+        own = path("<int:pk>/series.json", view, name="pools_backend_series")
+        return [own, *super().get_urls()]
 
-    @admin.action(description="Maintenance: no requests, no probes", permissions=["change"])
-    def maintain(self, request: HttpRequest, queryset: QuerySet[Backend]) -> None:
-        self._move(request, queryset, AdminState.MAINT)
+    def series_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        backend = self.get_object(request, str(pk))
+        if not self.has_view_permission(request, backend):
+            raise PermissionDenied
+        if backend is None:
+            raise Http404
+        return plots.answer(request, backend=backend.key)
 
-    def _move(
-        self, request: HttpRequest, queryset: QuerySet[Backend], state: AdminState
-    ) -> None:
-        backends = [row for row in queryset.select_related("pool") if row.state != state]
-        if not backends:
-            self.message_user(
-                request, f"Nothing to do: their state is {state} already.", messages.INFO
-            )
-            return
-        why = sentences.moved(backends, state)
-        with self.publishing(request, why):
-            for backend in backends:
-                backend.state = state.value
-                backend.save(update_fields=["state"])
-                self.log_change(request, backend, why)
-        self.message_user(request, f"{why}.", messages.SUCCESS)
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        own = {}
+        backend = self.get_object(request, object_id)
+        if backend and self.has_operate_permission(request, backend):
+            own["switch"] = self.switch(backend)
+        return super().change_view(
+            request, object_id, form_url, {**own, **(extra_context or {})}
+        )
 
-    @admin.display(description="backend", ordering="host")
-    def address(self, backend: Backend) -> str:
-        return backend.address
+    @admin.display(description=gettext_lazy("carried"))
+    @once
+    def carried(self, backend: Backend) -> SafeString:
+        rates = glance.of_backend(backend).rates
+        return format_html(
+            "{}{}", numbers.line(rates), plots.of("pools_backend_series", backend.pk)
+        )
 
-    @admin.display(description="state", ordering="state")
-    def admin_state(self, backend: Backend) -> SafeString:
-        return health.state_badge(backend)
-
-    @admin.display(description="health")
+    @admin.display(description=gettext_lazy("health"))
     def health_now(self, backend: Backend) -> SafeString:
         return health.shown(backend)
 
-    @admin.display(description="since")
-    def since(self, backend: Backend) -> str:
-        return health.since(backend)
-
-    @admin.display(description="backup", ordering="backup")
-    def is_backup(self, backend: Backend) -> str:
-        return "backup" if backend.backup else ""
-
-    @admin.display(description="in processes")
+    @admin.display(description=gettext_lazy("in processes"))
+    @once
     def in_processes(self, backend: Backend) -> SafeString:
-        return traffic.Seen().of(backend) or format_html("{}", "as usual")
+        return traffic.Seen().of(backend) or format_html("{}", _("as usual"))
 
-    @admin.display(description="uptime")
+    @admin.display(description=gettext_lazy("uptime"))
+    @once
     def uptime(self, backend: Backend) -> SafeString:
         return past.uptime(backend)
 
-    @admin.display(description="latency of probes")
+    @admin.display(description=gettext_lazy("latency of probes"))
+    @once
     def latency(self, backend: Backend) -> SafeString | str:
         return past.latency(backend)
 
-    @admin.display(description="recent events")
+    @admin.display(description=gettext_lazy("recent events"))
+    @once
     def events(self, backend: Backend) -> SafeString | str:
         """The last flips, newest first."""
-        rows = format_html_join(
-            "",
-            "<tr><td>{}</td><td>{} → {}</td><td>{}</td></tr>",
-            (
-                (
-                    health.moment(event.at),
-                    health.badge(Verdict(event.old)),
-                    health.badge(Verdict(event.new)),
-                    event.reason,
-                )
-                for event in backend.events.all()[:EVENTS_SHOWN]
-            ),
-        )
-        return (
-            format_html('<table class="pools-table">{}</table>', rows) if rows else "none yet"
-        )
+        return health.events(backend.events.all()[:EVENTS_SHOWN])

@@ -20,7 +20,9 @@ __all__ = [
     "ModelForm",
     "TabularInline",
     "checkboxes",
-    "text",
+    "number_input",
+    "select",
+    "text_input",
     "textarea",
 ]
 
@@ -32,11 +34,13 @@ ASIDE = ("tab",) if UNFOLD else ("collapse",)
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin, TabularInline
     from django.contrib.admin.views.main import ChangeList
-    from django.contrib.admin.widgets import AdminTextInputWidget as _Text
     from django.forms import BaseInlineFormSet as InlineFormSet
     from django.forms import CheckboxSelectMultiple as _Checkboxes
     from django.forms import ModelForm
+    from django.forms import NumberInput as _NumberInput
+    from django.forms import Select as _Select
     from django.forms import Textarea as _Textarea
+    from django.forms import TextInput as _TextInput
 else:
 
     class _Generic:
@@ -50,15 +54,19 @@ else:
         from unfold.forms import PaginationInlineFormSet as _InlineFormSet
         from unfold.views import ChangeList
         from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as _Checkboxes
+        from unfold.widgets import UnfoldAdminIntegerFieldWidget as _NumberInput
+        from unfold.widgets import UnfoldAdminSelectWidget as _Select
         from unfold.widgets import UnfoldAdminTextareaWidget as _Textarea
-        from unfold.widgets import UnfoldAdminTextInputWidget as _Text
+        from unfold.widgets import UnfoldAdminTextInputWidget as _TextInput
     else:
         from django.contrib import admin as look
         from django.contrib.admin.views.main import ChangeList
+        from django.contrib.admin.widgets import AdminIntegerFieldWidget as _NumberInput
         from django.contrib.admin.widgets import AdminTextareaWidget as _Textarea
-        from django.contrib.admin.widgets import AdminTextInputWidget as _Text
+        from django.contrib.admin.widgets import AdminTextInputWidget as _TextInput
         from django.forms import BaseInlineFormSet as _InlineFormSet
         from django.forms import CheckboxSelectMultiple as _Checkboxes
+        from django.forms import Select as _Select
 
     class ModelAdmin(_Generic, look.ModelAdmin):
         pass
@@ -73,11 +81,6 @@ else:
         pass
 
 
-def text(**attrs: str) -> forms.TextInput:
-    """A line that is typed as it is."""
-    return _Text(attrs={"spellcheck": "false", "autocomplete": "off", **attrs})
-
-
 def textarea(rows: int) -> forms.Textarea:
     """A text area for values of one line each."""
     return _Textarea(attrs={"rows": rows, "spellcheck": "false"})
@@ -85,3 +88,19 @@ def textarea(rows: int) -> forms.Textarea:
 
 def checkboxes() -> forms.CheckboxSelectMultiple:
     return _Checkboxes()
+
+
+_AS_TYPED = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
+
+
+def text_input(**attrs: str) -> forms.TextInput:
+    """A line of words that are not prose."""
+    return _TextInput(attrs={**_AS_TYPED, **attrs})
+
+
+def number_input(**attrs: str) -> forms.NumberInput:
+    return _NumberInput(attrs=attrs)
+
+
+def select() -> forms.Select:
+    return _Select()

@@ -6,14 +6,16 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
 
 from pools.control import clock
 from pools.control.readings import WITH, Reading, moment, read
+from pools.control.sought import Tally
 from pools.core.probing import Verdict
-from pools.models import Backend
+from pools.models import Backend, HealthEvent
 
 __all__ = ["WITH", "Reading", "moment", "read"]
 
@@ -52,11 +54,42 @@ def since(backend: Backend) -> str:
     return timesince(reading.since, depth=1)
 
 
+def events(found: Iterable[HealthEvent], *, named: bool = False) -> SafeString | str:
+    """Flips of health, each with its backend's address where `named`."""
+    rows = format_html_join(
+        "",
+        "<tr><td>{}</td>{}<td>{} → {}</td><td>{}</td></tr>",
+        (
+            (
+                moment(event.at),
+                format_html("<td>{}</td>", event.backend.address) if named else "",
+                badge(Verdict(event.old)),
+                badge(Verdict(event.new)),
+                event.reason,
+            )
+            for event in found
+        ),
+    )
+    if not rows:
+        return _("none yet")
+    return format_html(
+        '<div class="pools-scroll" tabindex="0" role="region" aria-label="{}">'
+        '<table class="pools-table">{}</table></div>',
+        _("Recent events"),
+        rows,
+    )
+
+
 def tally(backends: Iterable[Backend]) -> SafeString:
     """Backends up of all: "3 of 4 up", with a colour, and how many are not known."""
     found = [read(backend).verdict for backend in backends]
-    up, total = found.count(Verdict.UP), len(found)
-    unknown = found.count(Verdict.UNKNOWN)
+    up, unknown = found.count(Verdict.UP), found.count(Verdict.UNKNOWN)
+    return tallied(Tally(total=len(found), up=up, unknown=unknown))
+
+
+def tallied(tally: Tally) -> SafeString:
+    """The same of what was counted."""
+    up, total, unknown = tally.up, tally.total, tally.unknown
     if not total:
         return format_html('<span class="pools-badge pools-down">{}</span>', "no backends")
     if up == total:

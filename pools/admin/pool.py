@@ -8,23 +8,40 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.options import InlineModelAdmin
+from django.contrib.admin.utils import quote
+from django.core.exceptions import PermissionDenied
 from django.db.models import Field, QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from pools.admin import address, base, deletion, health, lines, probe, traffic
-from pools.admin.publishing import PublishingAdmin
-from pools.admin.sentences import listed
+from pools.admin import (
+    address,
+    base,
+    deletion,
+    glance,
+    health,
+    lines,
+    numbers,
+    plots,
+    probe,
+    tags,
+    traffic,
+)
+from pools.admin.once import once
+from pools.admin.pool_list import PoolList
 from pools.core.document import RetryOn
-from pools.models import Backend, Pool
+from pools.models import Backend, HealthEvent, Pool
 from pools.models.parts import choices
 
 # With more backends than this a pool leads to their list instead. Each takes ten fields
 # of the form, and Django takes 1000 (DATA_UPLOAD_MAX_NUMBER_FIELDS).
 INLINE_MOST = 50
+EVENTS_SHOWN = 10
 
 # Texts, by the lines that they take as a rule.
 _ROWS = {
@@ -82,16 +99,13 @@ class BackendInline(address.Typed, base.TabularInline[Backend, Pool]):
 
 
 @admin.register(Pool)
-class PoolAdmin(PublishingAdmin[Pool]):
-    change_form_template = "pools/admin/pool_form.html" if base.UNFOLD else None
-    list_display = ("name", "policy", "backends_up", "routed")
-    list_filter = ("policy",)
-    search_fields = ("name", "backends__host")
+class PoolAdmin(PoolList):
+    change_form_template = f"pools/admin/pool_{'form' if base.UNFOLD else 'plain'}.html"
     inlines = (BackendInline,)
     conditional_fields = probe.CONDITIONS
-    readonly_fields = ("in_list", "panic")
+    readonly_fields = ("in_list", "panic", "carried", "events")
     fieldsets = (
-        (None, {"fields": (("name", "policy"),)}),
+        (None, {"fields": (("name", "policy"), "tags")}),
         *probe.FIELDSETS,
         (
             "Time-outs and limits",
@@ -157,11 +171,11 @@ class PoolAdmin(PublishingAdmin[Pool]):
     )
 
     class Media:
-        css = {"all": ("pools/admin.css",)}
+        css = {"all": ("pools/admin.css", "pools/lists.css")}
+        js = ("pools/live.js", "pools/lists.js", "pools/plot.js")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Pool]:
-        pools = super().get_queryset(request).select_related("schedule")
-        return pools.prefetch_related("backends__health", "routes")
+        return super().get_queryset(request).select_related("schedule")
 
     def get_inlines(
         self, request: HttpRequest, obj: Pool | None
@@ -170,6 +184,9 @@ class PoolAdmin(PublishingAdmin[Pool]):
 
     def get_fieldsets(self, request: HttpRequest, obj: Pool | None = None) -> Any:
         first, *rest = super().get_fieldsets(request, obj)
+        if obj:
+            what: Any = {"fields": ("carried", "events")}
+            rest.append((gettext_lazy("Traffic and events"), what))
         if obj and self.panic(obj):
             rest.insert(0, ("Panic", {"fields": ("panic",)}))
         if self._has_rows(request, obj):
@@ -180,7 +197,10 @@ class PoolAdmin(PublishingAdmin[Pool]):
         """Whether the backends are rows of the form; what came back was told when it left."""
         if request.method == "POST":
             return "backends-TOTAL_FORMS" in request.POST
-        return obj is None or len(obj.backends.all()) <= INLINE_MOST
+        return obj is None or self._backends(obj) <= INLINE_MOST
+
+    def _backends(self, pool: Pool) -> int:
+        return glance.of_pool(pool).tally.total
 
     @admin.display(description="panic")
     def panic(self, pool: Pool) -> SafeString:
@@ -190,7 +210,7 @@ class PoolAdmin(PublishingAdmin[Pool]):
     def in_list(self, pool: Pool) -> SafeString:
         return format_html(
             '{} <a class="pools-link" href="{}?pool__id__exact={}">Edit them in their list</a>',
-            health.tally(pool.backends.all()),
+            health.tallied(glance.of_pool(pool).tally),
             reverse("admin:pools_backend_changelist"),
             pool.pk,
         )
@@ -198,6 +218,8 @@ class PoolAdmin(PublishingAdmin[Pool]):
     def formfield_for_dbfield(
         self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> forms.Field | None:
+        if db_field.name == "tags":
+            return tags.field(db_field)
         if db_field.name in _ROWS:
             kwargs["form_class"] = lines.TextField
             kwargs["widget"] = base.textarea(_ROWS[db_field.name])
@@ -225,17 +247,57 @@ class PoolAdmin(PublishingAdmin[Pool]):
     ) -> deletion.Deletion:
         return deletion.of_pools(objs, request, self.admin_site)
 
-    @admin.display(description="backends")
-    def backends_up(self, pool: Pool) -> SafeString:
-        return health.tally(pool.backends.all())
+    # --- the page of one -----------------------------------------------------------------
 
-    @admin.display(description="routing rules")
-    def routed(self, pool: Pool) -> SafeString | str:
-        routes = list(pool.routes.all())
-        if len(routes) > 3:
-            return listed(route.name for route in routes)
-        return format_html_join(
-            ", ",
-            '<a href="{}">{}</a>',
-            ((reverse("admin:pools_route_change", args=(r.pk,)), r.name) for r in routes),
-        ) or format_html('<span class="pools-reason">{}</span>', "none")
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        own = {"links": self._links(request, object_id)}
+        return super().changeform_view(
+            request, object_id, form_url, {**own, **(extra_context or {})}
+        )
+
+    def _links(self, request: HttpRequest, object_id: str | None) -> list[dict[str, str]]:
+        found = []
+        if object_id:
+            page = reverse("admin:pools_backend_changelist")
+            url = f"{page}?pool__id__exact={quote(object_id)}"
+            found.append({"url": url, "title": _("Its backends, with figures")})
+        if self.may_paste(request):
+            if object_id:
+                url = reverse("admin:pools_pool_paste_into", args=(object_id,))
+                found.append({"url": url, "title": _("Paste backends")})
+            else:
+                url = reverse("admin:pools_pool_paste")
+                found.append({"url": url, "title": _("Paste a list of backends instead")})
+        return found
+
+    @admin.display(description=gettext_lazy("carried"))
+    @once
+    def carried(self, pool: Pool) -> SafeString:
+        rates = glance.of_pool(pool).rates
+        return format_html("{}{}", numbers.line(rates), plots.of("pools_pool_series", pool.pk))
+
+    @admin.display(description=gettext_lazy("recent events"))
+    @once
+    def events(self, pool: Pool) -> SafeString | str:
+        """The last flips of its backends, newest first."""
+        found = HealthEvent.objects.filter(backend__pool=pool).select_related("backend__pool")
+        return health.events(found[:EVENTS_SHOWN], named=True)
+
+    def get_urls(self) -> list[URLPattern]:
+        view: Any = self.admin_site.admin_view(self.series_view)
+        own = path("<int:pk>/series.json", view, name="pools_pool_series")
+        return [own, *super().get_urls()]
+
+    def series_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        pool = self.get_object(request, str(pk))
+        if not self.has_view_permission(request, pool):
+            raise PermissionDenied
+        if pool is None:
+            raise Http404
+        return plots.answer(request, pool=pool.name)

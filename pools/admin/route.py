@@ -18,7 +18,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pools.admin import base, lines, matching, route_filters, tester
+from pools.admin import base, filters, lines, matching, route_filters, tags, tester
 from pools.admin.publishing import PublishingAdmin
 from pools.models import Pool, Route
 
@@ -61,13 +61,14 @@ class RouteAdmin(PublishingAdmin[Route]):
         "enabled",
         route_filters.TakenFilter,
         route_filters.HostFilter,
-        route_filters.PoolFilter,
+        filters.PoolFilter,
+        tags.TagFilter,
     )
     list_select_related = ("pool",)
     search_fields = ("name", "path_prefix", "hosts", "pool__name")
     readonly_fields = ("place", "matched", "traffic", "test")
     fieldsets = (
-        (None, {"fields": (("name", "enabled"), ("path_prefix", "pool"), "hosts")}),
+        (None, {"fields": (("name", "enabled"), ("path_prefix", "pool"), "hosts", "tags")}),
         ("Conditions", {"classes": base.ASIDE, "fields": ("methods", "conditions")}),
         (
             "Prefix",
@@ -157,6 +158,8 @@ class RouteAdmin(PublishingAdmin[Route]):
     def formfield_for_dbfield(
         self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> forms.Field | None:
+        if db_field.name == "tags":
+            return tags.field(db_field)
         if db_field.name not in _LINES:
             return super().formfield_for_dbfield(db_field, request, **kwargs)
         kind, help_text = _LINES[db_field.name]

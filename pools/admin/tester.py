@@ -34,12 +34,12 @@ class RequestForm(forms.Form):
     method = forms.CharField(
         label=gettext_lazy("Method"),
         initial="GET",
-        widget=base.text(list="pools-methods"),
+        widget=base.text_input(list="pools-methods"),
     )
     url = forms.CharField(
         label=gettext_lazy("URL"),
         help_text=gettext_lazy("Whole, or a path alone for a request without a host."),
-        widget=base.text(placeholder="https://app.example.com/path"),
+        widget=base.text_input(placeholder="https://app.example.com/path"),
     )
     headers = TextField(
         label=gettext_lazy("Headers"),
@@ -52,7 +52,7 @@ class RequestForm(forms.Form):
         initial=asked.CLIENT,
         required=False,
         help_text=gettext_lazy("Who connects. X-Forwarded-For of a trusted proxy is believed."),
-        widget=base.text(),
+        widget=base.text_input(),
     )
 
     def clean(self) -> dict[str, Any]:

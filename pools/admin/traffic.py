@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 
-from django.contrib import admin
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -68,14 +66,3 @@ class Seen:
     def _follow(self) -> bool:
         number = publish.revision()
         return all(reports.revision(told) >= number for told in self._told)
-
-
-def column() -> Callable[[Backend], SafeString]:
-    """A column of a list of backends; all its rows share what was read."""
-    seen = Seen()
-
-    @admin.display(description="in processes")
-    def in_processes(backend: Backend) -> SafeString:
-        return seen.of(backend)
-
-    return in_processes

@@ -30,6 +30,7 @@ Percent = Annotated[int, Strict(), AfterValidator(fields.percent)]
 Seconds = Annotated[float, Strict(), AfterValidator(fields.seconds)]
 SecondsOrNone = Annotated[float, Strict(), AfterValidator(fields.seconds_or_zero)]
 Name = Annotated[str, AfterValidator(fields.name)]
+Tags = Annotated[tuple[str, ...], AfterValidator(fields.tags)]
 HeaderName = Annotated[str, AfterValidator(fields.header_name)]
 HeaderSet = Annotated[
     tuple[tuple[str, str], ...],
@@ -299,6 +300,8 @@ class Backend(Part):
 class Pool(Part):
     """A group of backends with one balancing policy.
 
+    `tags` are for people, to find and to sort; nothing goes by them.
+
     `connect_timeout_s` 5 is Envoy's, `response_timeout_s` 60 nginx's: the longest
     silence of a backend, before and within its answer. `exchange_timeout_s` bounds the
     whole exchange with its retries; 0: no bound, so that streams and large downloads
@@ -314,6 +317,7 @@ class Pool(Part):
     """
 
     name: Name
+    tags: Tags = ()
     policy: Policy = Policy.ROUND_ROBIN
     hash: Hash = field(default_factory=Hash)
     sticky: Sticky = field(default_factory=Sticky)
@@ -359,10 +363,12 @@ class Route(Part):
     `hosts` empty: any host. `methods` empty: any method. `prefix_replacement` is for
     prefix_mode replace. `max_body_bytes` 0: no limit. A time-out of None is the pool's.
     `upgrades`: the protocols that a client may upgrade its connection to; empty: none.
+    `tags`: as a pool's.
     """
 
     name: Name
     pool: str
+    tags: Tags = ()
     enabled: Flag = True
     hosts: Annotated[tuple[str, ...], AfterValidator(fields.route_hosts)] = ()
     path_prefix: Annotated[str, AfterValidator(fields.path_prefix)] = "/"

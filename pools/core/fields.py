@@ -16,6 +16,7 @@ from urllib.parse import quote
 from pydantic import ValidationInfo
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_TAG = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")  # underscores occur in container names
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")  # RFC 9110 §5.5
@@ -23,6 +24,7 @@ _TARGET = re.compile(r"/[!-\"$-~]*")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\r\n\t ]+-----END CERTIFICATE-----")
 
 DAY_S = 86_400.0
+MOST_TAGS = 20
 UNIX = "unix:"
 UNIX_PATH_BYTES = 107  # sun_path of Linux is 108, with a final NUL
 
@@ -50,6 +52,20 @@ def name(value: str) -> str:
             "beginning with a letter or digit"
         )
     return value
+
+
+def tags(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Each once; they say what things belong together, and nothing is routed by them."""
+    for value in values:
+        if not _TAG.fullmatch(value):
+            raise ValueError(
+                f"{value!r} is not a tag: use 1 to 32 lower case letters, digits, '.', '_' "
+                "or '-', beginning with a letter or digit"
+            )
+    found = tuple(dict.fromkeys(values))
+    if len(found) > MOST_TAGS:
+        raise ValueError(f"{len(found)} tags are too many: use {MOST_TAGS} at most")
+    return found
 
 
 def port(value: int) -> int:

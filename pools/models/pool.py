@@ -27,6 +27,9 @@ class Pool(PartModel):
         unique=True,
         help_text="Letters, digits, '.', '_' and '-'; routes and files name the pool by it.",
     )
+    tags = models.JSONField(
+        blank=True, default=list, help_text="Words to find it by; nothing is routed by them."
+    )
     policy = models.CharField(
         max_length=32,
         choices=choices(document.Policy),

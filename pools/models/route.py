@@ -27,6 +27,9 @@ class Route(PartModel):
         max_length=63, unique=True, help_text="Letters, digits, '.', '_' and '-'."
     )
     pool = models.ForeignKey(Pool, on_delete=models.PROTECT, related_name="routes")
+    tags = models.JSONField(
+        blank=True, default=list, help_text="Words to find it by; nothing is routed by them."
+    )
     enabled = models.BooleanField(default=_ROUTE.enabled)
     hosts = models.JSONField(
         blank=True,

@@ -15,6 +15,7 @@ HOSTNAMES = (
     .filter(lambda host: not host.replace(".", "").isdigit())
 )
 ADDRESSES = st.ip_addresses().map(lambda address: address.compressed)
+TAGS = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,9}", fullmatch=True)
 TOKENS = st.from_regex(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,8}", fullmatch=True)
 HEADERS = st.from_regex(r"[Xx]-[A-Za-z0-9]{1,6}", fullmatch=True)
 VALUES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8).map(str.strip)
@@ -98,6 +99,7 @@ PROBES = st.sampled_from(d.ProbeKind).flatmap(
 POOLS = st.builds(
     d.Pool,
     name=NAMES,
+    tags=distinct(TAGS),
     policy=st.sampled_from(d.Policy),
     hash=st.builds(
         d.Hash,
@@ -160,6 +162,7 @@ def documents(draw):
         route = st.builds(
             d.Route,
             name=NAMES,
+            tags=distinct(TAGS),
             pool=st.sampled_from([pool.name for pool in pools]),
             enabled=st.booleans(),
             hosts=distinct(HOSTNAMES | HOSTNAMES.map(lambda host: "*." + host)),

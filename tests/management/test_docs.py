@@ -46,7 +46,7 @@ def test_every_example_is_true(tmp_path, monkeypatch):
         for typed, expected, came in follow(page):
             assert [line.rstrip() for line in came.splitlines()] == expected.splitlines(), typed
             seen += 1
-    assert seen == 10
+    assert seen == 11
 
 
 def test_every_file_with_probes_holds(tmp_path, monkeypatch):
