@@ -58,7 +58,7 @@ DOCUMENT = {
         },
         {
             "name": "many",
-            "backends": [{"host": f"10.1.0.{n}", "port": 8080} for n in range(1, 61)],
+            "backends": [{"host": f"10.1.0.{n}", "port": 8080} for n in range(1, 53)],
         },
     ],
     "routes": [
@@ -127,7 +127,6 @@ PAGES = {
     "group-delete": "/admin/auth/group/{group}/delete/",
     "group-history": "/admin/auth/group/{group}/history/",
     "password": "/admin/password_change/",
-    "search": "/admin/search/?s=pool",
 }
 # Those that are seen by who is not signed in.
 OUTSIDE = {"login": "/admin/login/"}

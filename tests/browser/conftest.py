@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,12 +62,23 @@ class Troubles:
     host: str
     found: list[str] = field(default_factory=list)
 
-    def watch(self, context: BrowserContext) -> None:
-        context.on("weberror", lambda error: self._add(f"page error: {error.error}"))
-        context.on("console", self._said)
-        context.on("request", self._asked)
-        context.on("requestfailed", self._failed)
-        context.on("response", self._answered)
+    @contextmanager
+    def watching(self, context: BrowserContext) -> Iterator[None]:
+        """Hear of all that goes wrong in pages of the context."""
+        heard = {
+            "console": self._said,
+            "request": self._asked,
+            "requestfailed": self._failed,
+            "response": self._answered,
+            "weberror": self._threw,
+        }
+        for event, hear in heard.items():
+            context.on(event, hear)
+        yield
+        for page in context.pages:
+            page.title()  # what was told meanwhile comes with it
+        for event, hear in heard.items():
+            context.remove_listener(event, hear)
 
     def expected(self, text: str) -> None:
         """Forget the lines with this text; there must be one."""
@@ -75,27 +86,27 @@ class Troubles:
         assert len(rest) < len(self.found), f"{text!r} is not in {self.found}"
         self.found[:] = rest
 
-    def _add(self, line: str) -> None:
-        self.found.append(line)
+    def _threw(self, error) -> None:
+        self.found.append(f"page error: {error.error}")
 
     def _said(self, message) -> None:
         # What a status of 400 and above makes the console say is told by the answer.
         if message.type in ("error", "warning") and "Failed to load" not in message.text:
-            self._add(f"console {message.type}: {message.text}")
+            self.found.append(f"console {message.type}: {message.text}")
 
     def _asked(self, request) -> None:
         if not request.url.startswith((self.host + "/", "data:", "blob:", "about:")):
-            self._add(f"request to another host: {request.url}")
+            self.found.append(f"request to another host: {request.url}")
 
     def _failed(self, request) -> None:
         # A refresh that is under way ends when its page is left.
         left = request.failure == "net::ERR_ABORTED"
         if not (left and request.resource_type in ("fetch", "xhr")):
-            self._add(f"request failed: {request.url} {request.failure}")
+            self.found.append(f"request failed: {request.url} {request.failure}")
 
     def _answered(self, response) -> None:
         if response.status >= 400:
-            self._add(f"status {response.status}: {response.url}")
+            self.found.append(f"status {response.status}: {response.url}")
 
 
 # pytest-playwright's, for as long as tests of this folder run and not to the session's end:
@@ -161,11 +172,9 @@ def browser_context_args(installation, session) -> dict[str, object]:
 @pytest.fixture(autouse=True)
 def troubles(context: BrowserContext, installation) -> Iterator[Troubles]:
     found = Troubles(installation.url)
-    found.watch(context)
     context.set_default_timeout(PATIENCE_MS)
-    yield found
-    for page in context.pages:
-        page.title()  # what was told meanwhile comes with it
+    with found.watching(context):
+        yield found
     assert found.found == []
 
 
