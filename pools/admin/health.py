@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
 
 from pools.control import clock
 from pools.control.readings import WITH, Reading, moment, read
@@ -19,12 +20,14 @@ __all__ = ["WITH", "Reading", "moment", "read"]
 
 
 def badge(verdict: Verdict) -> SafeString:
-    return format_html('<span class="pools-badge pools-{}">{}</span>', verdict, verdict)
+    return format_html(
+        '<span class="pools-badge pools-{}">{}</span>', verdict, _(verdict.value)
+    )
 
 
 def state_badge(backend: Backend) -> SafeString:
     return format_html(
-        '<span class="pools-badge pools-{}">{}</span>', backend.state, backend.state
+        '<span class="pools-badge pools-{}">{}</span>', backend.state, _(backend.state)
     )
 
 
@@ -48,7 +51,7 @@ def since(backend: Backend) -> str:
     if reading.since is None:
         return ""
     if clock.now() - reading.since < timedelta(minutes=1):
-        return "under a minute"
+        return _("under a minute")
     return timesince(reading.since, depth=1)
 
 
@@ -58,12 +61,15 @@ def tally(backends: Iterable[Backend]) -> SafeString:
     up, total = found.count(Verdict.UP), len(found)
     unknown = found.count(Verdict.UNKNOWN)
     if not total:
-        return format_html('<span class="pools-badge pools-down">{}</span>', "no backends")
+        return format_html('<span class="pools-badge pools-down">{}</span>', _("no backends"))
     if up == total:
         colour = "up"
     elif unknown == total:
         colour = "unknown"
     else:
         colour = "partly" if up or unknown else "down"
-    text = f"{up} of {total} up" + (f", {unknown} unknown" if unknown else "")
+    text = _("%(up)d of %(total)d up") % {"up": up, "total": total}
+    if unknown:
+        rest = _("%(count)d unknown") % {"count": unknown}
+        text = f"{text}, {rest}"
     return format_html('<span class="pools-badge pools-{}">{}</span>', colour, text)
