@@ -57,7 +57,7 @@ DOCUMENT = {
             "backends": [{"host": "search.internal", "port": 9200, "state": "maint"}],
         },
         {
-            "name": "many",
+            "name": "workers",
             "backends": [{"host": f"10.1.0.{n}", "port": 8080} for n in range(1, 53)],
         },
     ],
@@ -233,7 +233,7 @@ def _configured(user: Any) -> dict[str, int]:
     assert out.revision
     return {
         "shop": changed.pool_id,
-        "many": Pool.objects.get(name="many").pk,
+        "many": Pool.objects.get(name="workers").pk,
         "down": backends[next(iter(DOWN))].pk,
         "beta": Route.objects.get(name="shop-beta").pk,
         "event": HealthEvent.objects.latest("at").pk,
