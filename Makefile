@@ -4,7 +4,7 @@ BIN := .venv/bin
 COMPOSE := docker-compose.yml
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check cover native bench pins clean
+.PHONY: help run test check cover native bench messages pictures pins clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -41,6 +41,12 @@ bench: .venv/dev.stamp native ## measure, and keep the tables in bench/results; 
 	$(BIN)/python -m bench.figures --write
 	$(BIN)/python -m bench.console --write
 	$(BIN)/python -m bench.gateway --write
+
+messages: .venv/dev.stamp ## collect texts for translation, compile them, list what is missing; wants gettext
+	@$(BIN)/python -m scripts.messages
+
+pictures: .venv/dev.stamp ## draw docs/images anew; wants Chromium
+	@$(BIN)/python -m scripts.screenshots
 
 pins: .venv/dev.stamp ## write requirements*.txt anew from pyproject.toml
 	$(PIN) -o requirements.txt

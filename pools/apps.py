@@ -1,11 +1,12 @@
 """The app that other projects mount."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class PoolsConfig(AppConfig):
     name = "pools"
-    verbose_name = "Proxy"
+    verbose_name = _("Proxy")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

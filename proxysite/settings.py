@@ -44,6 +44,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -55,6 +56,7 @@ WSGI_APPLICATION = "proxysite.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "proxysite" / "templates"],  # before those of the theme
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -108,7 +110,12 @@ LOGIN_REDIRECT_URL = "admin:index"
 UNFOLD = theme.UNFOLD
 
 STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "proxysite" / "static"]
 WHITENOISE_USE_FINDERS = True  # straight from the apps: nothing to collect
+LANGUAGE_CODE = "en"  # also of what is stored and logged, whoever looks at it
+LANGUAGES = [("en", "English"), ("ko", "Korean")]
+LANGUAGE_COOKIE_NAME = "proxysite_language"
+LOCALE_PATHS = [BASE_DIR / "proxysite" / "locale"]  # beside that of pools
 USE_TZ = True
 TIME_ZONE = "UTC"
 

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest
+from django.templatetags.static import static
 from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise as StrPromise
+
+
+def _static(name: str) -> Callable[[HttpRequest], str]:
+    """The address of a file of ours; asked for when a page is made, as settings are read by
+    then."""
+    return lambda request: static(f"proxysite/{name}")
 
 
 def _may_view(permission: str) -> Callable[[HttpRequest], bool]:
@@ -19,7 +30,7 @@ def _may_view(permission: str) -> Callable[[HttpRequest], bool]:
     return may
 
 
-def _item(title: str, icon: str, model: str) -> dict[str, Any]:
+def _item(title: StrPromise, icon: str, model: str) -> dict[str, Any]:
     """An entry for a model, "pools.pool", shown to who may see its rows."""
     return {
         "title": title,
@@ -54,42 +65,45 @@ _ICON = (
 UNFOLD = {
     "SITE_TITLE": "proxysite",
     "SITE_HEADER": "proxysite",
-    "SITE_SUBHEADER": "Reverse proxy and load balancer",
+    "SITE_SUBHEADER": _("Reverse proxy and load balancer"),
     "SITE_SYMBOL": "alt_route",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _ICON}],
     "SITE_URL": None,  # what is at / is a route's, not the console's
     "SHOW_VIEW_ON_SITE": False,
+    "SHOW_LANGUAGES": True,
+    "STYLES": [_static("console.css")],
+    "SCRIPTS": [_static("console.js")],
     "COLORS": {"primary": _BLUE},
     "SIDEBAR": {
         "navigation": [
             {
-                "title": "Traffic",
+                "title": _("Traffic"),
                 "items": [
-                    _item("Pools", "hub", "pools.pool"),
-                    _item("Backends", "dns", "pools.backend"),
-                    _item("Routing rules", "alt_route", "pools.route"),
+                    _item(_("Pools"), "hub", "pools.pool"),
+                    _item(_("Backends"), "dns", "pools.backend"),
+                    _item(_("Routing rules"), "alt_route", "pools.route"),
                 ],
             },
             {
-                "title": "Notifications",
+                "title": _("Notifications"),
                 "items": [
-                    _item("Alerts", "notification_important", "pools.alert"),
-                    _item("Channels", "campaign", "pools.channel"),
-                    _item("Deliveries", "outgoing_mail", "pools.delivery"),
+                    _item(_("Alerts"), "notification_important", "pools.alert"),
+                    _item(_("Channels"), "campaign", "pools.channel"),
+                    _item(_("Deliveries"), "outgoing_mail", "pools.delivery"),
                 ],
             },
             {
-                "title": "What happened",
+                "title": _("What happened"),
                 "items": [
-                    _item("Health events", "monitor_heart", "pools.healthevent"),
-                    _item("Revisions", "history", "pools.revision"),
+                    _item(_("Health events"), "monitor_heart", "pools.healthevent"),
+                    _item(_("Revisions"), "history", "pools.revision"),
                 ],
             },
             {
-                "title": "Access",
+                "title": _("Access"),
                 "items": [
-                    _item("Users", "person", "auth.user"),
-                    _item("Groups", "group", "auth.group"),
+                    _item(_("Users"), "person", "auth.user"),
+                    _item(_("Groups"), "group", "auth.group"),
                 ],
             },
         ],

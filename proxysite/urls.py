@@ -2,12 +2,14 @@
 
 from django.contrib import admin
 from django.urls import path
+from django.views.i18n import set_language
 
 admin.autodiscover()  # apps.py says why here
 
 from proxysite import accounts, views  # noqa: E402, F401  (accounts changes what is there)
 
 urlpatterns = [
+    path("admin/language/", set_language, name="set_language"),
     path("admin/", admin.site.urls),
     path("-/healthz", views.alive),
     path("-/readyz", views.ready),

@@ -1,115 +1,32 @@
 #!/usr/bin/env python
-"""Makes the pictures of the console that the documentation shows.
+"""Makes the pictures of the console that README and documentation show.
 
-    python scripts/screenshots.py                 docs/images/console.png
-    python scripts/screenshots.py --review DIR    every page, light, dark and narrow
+    python -m scripts.screenshots                    docs/images/*.png, light and dark
+    python -m scripts.screenshots --review DIR       every page, light, dark and narrow
 
-The console runs in this process, on a data folder that is thrown away, with rows made
-up to show health that is good and bad; the pages are drawn by headless Chromium.
+The console is that of scripts.installation, drawn by the distribution's Chromium.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import subprocess
-import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
-from socketserver import ThreadingMixIn
-from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from typing import Literal
 
-ROOT = Path(__file__).resolve().parent.parent
+from playwright.sync_api import Browser, StorageState, ViewportSize, sync_playwright
+
+from scripts import installation
+from scripts.installation import OUTSIDE, PAGES, ROOT
+
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--virtual-time-budget=4000",
-)
+FLAGS = ("--no-sandbox", "--disable-gpu", "--hide-scrollbars")
+Scheme = Literal["light", "dark"]
 
-DOCUMENT = {
-    "pools": [
-        {
-            "name": "shop",
-            "policy": "least_requests",
-            "sticky": {"mode": "cookie"},
-            "backends": [
-                {"host": "10.0.0.11", "port": 8000},
-                {"host": "10.0.0.12", "port": 8000},
-                {"host": "10.0.0.13", "port": 8000, "weight": 2},
-                {"host": "10.0.0.14", "port": 8000},
-                {"host": "10.0.0.15", "port": 8000, "backup": True},
-            ],
-        },
-        {
-            "name": "images",
-            "policy": "consistent_hash",
-            "hash": {"on": "path"},
-            "backends": [
-                {"host": "10.0.1.21", "port": 9000},
-                {"host": "10.0.1.22", "port": 9000, "state": "drain"},
-            ],
-        },
-        {
-            "name": "search",
-            "backends": [{"host": "search.internal", "port": 9200, "state": "maint"}],
-        },
-    ],
-    "routes": [
-        {"name": "shop", "pool": "shop", "hosts": ["shop.example.com"]},
-        {
-            "name": "shop-beta",
-            "pool": "shop",
-            "hosts": ["shop.example.com"],
-            "conditions": [
-                {"header": "X-Beta", "match": "present"},
-                {"header": "X-Version", "match": "equals", "value": "2"},
-            ],
-            "request_headers": {"set": {"X-Stage": "beta"}, "remove": ["X-Debug"]},
-        },
-        {"name": "images", "pool": "images", "hosts": ["*.example.com"], "path_prefix": "/img"},
-        {"name": "search", "pool": "search", "path_prefix": "/search", "enabled": False},
-        {"name": "shop-old", "pool": "search", "hosts": ["shop.example.com"]},
-    ],
-}
-DOWN = {"shop/10.0.0.13:8000": "connection refused"}
-
-PAGES = {
-    "index": "/admin/",
-    "pools": "/admin/pools/pool/",
-    "pool": "/admin/pools/pool/{shop}/change/",
-    "pool-add": "/admin/pools/pool/add/",
-    "pool-delete": "/admin/pools/pool/{shop}/delete/",
-    "pool-paste": "/admin/pools/pool/paste/",
-    "paste-into": "/admin/pools/pool/{shop}/paste/",
-    "backends": "/admin/pools/backend/",
-    "backend": "/admin/pools/backend/{down}/change/",
-    "routes": "/admin/pools/route/",
-    "route": "/admin/pools/route/{beta}/change/",
-    "route-test": "/admin/pools/route/test/?url=http://shop.example.com/cart%3Fid=7"
-    "&headers=X-Beta:+1%0D%0AX-Version:+2%0D%0AX-Debug:+1%0D%0AUser-Agent:+curl/8",
-    "alerts": "/admin/pools/alert/",
-    "channels": "/admin/pools/channel/",
-    "channel": "/admin/pools/channel/{channel}/change/",
-    "deliveries": "/admin/pools/delivery/",
-    "events": "/admin/pools/healthevent/",
-    "revisions": "/admin/pools/revision/",
-    "revision": "/admin/pools/revision/{revision}/change/",
-    "users": "/admin/auth/user/",
-    "user": "/admin/auth/user/{user}/change/",
-}
+# What README and documentation show, with the height of each picture.
+SHOWN = {"pools": 520, "pool": 900, "backends": 640, "routes": 480, "revision": 520}
+WIDE, NARROW = 1280, 360
 
 
 def main() -> None:
@@ -117,157 +34,77 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--review", type=Path, metavar="DIR", help="draw every page into DIR")
-    parser.add_argument("--only", nargs="*", help="with --review: these pages alone")
+    parser.add_argument("--only", nargs="*", metavar="PAGE", help="these pages alone")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="proxysite-screenshots-") as folder:
-        names, application = prepare(Path(folder))
-        with serving(application) as base:
+        ids = installation.made(Path(folder))
+        with installation.served(Path(folder)) as url, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            camera = Camera(browser, url, ids)
             if options.review:
                 options.review.mkdir(parents=True, exist_ok=True)
-                for page in options.only or PAGES:
-                    review(base + PAGES[page].format(**names), options.review / page)
+                for page in options.only or (PAGES | OUTSIDE):
+                    camera.review(page, options.review)
             else:
-                target = ROOT / "docs" / "images" / "console.png"
-                draw(f"{base}/admin/pools/backend/", target, size=(1280, 640))
+                for page in options.only or SHOWN:
+                    camera.show(page, ROOT / "docs" / "images")
+            browser.close()
 
 
-def review(url: str, stem: Path) -> None:
-    draw(url, stem.with_suffix(".light.png"), size=(1280, 1400))
-    draw(url, stem.with_suffix(".dark.png"), size=(1280, 1400), dark=True)
-    draw(url, stem.with_suffix(".narrow.png"), size=(500, 1600))
+class Camera:
+    """Draws pages of the console at `url`, signed in."""
 
+    def __init__(self, browser: Browser, url: str, ids: dict[str, int]) -> None:
+        self._browser, self._url, self._ids = browser, url, ids
+        self._session = self._sign_in()
 
-def prepare(folder: Path) -> tuple[dict[str, int], Callable[..., Iterable[bytes]]]:
-    """The ids that PAGES need, and the console as a WSGI application, logged in."""
-    os.environ.update(DATA_DIR=str(folder), DJANGO_SETTINGS_MODULE="proxysite.settings")
-    for name in ("ADMIN_HOST", "DATABASE_URL", "DEBUG", "REDIS_URL", "SECRET_KEY"):
-        os.environ.pop(name, None)
-    sys.path.insert(0, str(ROOT))
-    import django
+    def show(self, name: str, folder: Path) -> None:
+        schemes: tuple[Scheme, ...] = ("light", "dark")
+        for scheme in schemes:
+            suffix = "" if scheme == "light" else f"-{scheme}"
+            self._draw(name, folder / f"{name}{suffix}.png", WIDE, SHOWN[name], scheme)
 
-    django.setup()
-    from django.conf import settings
-    from django.contrib.auth.models import User
-    from django.core.management import call_command
-    from django.core.wsgi import get_wsgi_application
-    from django.test import Client
+    def review(self, name: str, folder: Path) -> None:
+        self._draw(name, folder / f"{name}.light.png", WIDE, 1000, "light", whole=True)
+        self._draw(name, folder / f"{name}.dark.png", WIDE, 1000, "dark", whole=True)
+        self._draw(name, folder / f"{name}.narrow.png", NARROW, 740, "light", whole=True)
 
-    call_command("migrate", verbosity=0)
-    user = User.objects.create_superuser("admin", password=None)
-    names = {**fill(user), "user": user.pk, "channel": notified()}
-    client = Client()
-    client.force_login(user)
-    session = client.cookies[settings.SESSION_COOKIE_NAME].value
-    inner = get_wsgi_application()
-
-    def logged_in(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        environ["HTTP_COOKIE"] = f"{settings.SESSION_COOKIE_NAME}={session}"
-        return inner(environ, start_response)
-
-    return names, logged_in
-
-
-def fill(user: Any) -> dict[str, int]:
-    from django.utils import timezone
-
-    from pools.control import publish
-    from pools.control.apply import apply
-    from pools.core import codec
-    from pools.models import Backend, BackendHealth, HealthEvent, Pool, ProbeSchedule, Route
-
-    now = timezone.now()
-    with publish.change(who="admin", user=user, why="Applied site.yaml"):
-        apply(codec.parse(DOCUMENT))
-    backends = {row.key: row for row in Backend.objects.select_related("pool")}
-    for number, (key, backend) in enumerate(backends.items()):
-        verdict = "down" if key in DOWN else "up"
-        since = now - (timedelta(minutes=4) if key in DOWN else timedelta(hours=26 + number))
-        BackendHealth.objects.create(
-            backend=backend,
-            verdict=verdict,
-            since=since,
-            changed_at=since,
-            reason=DOWN.get(key, "200 in 3 ms"),
+    def _draw(
+        self,
+        name: str,
+        target: Path,
+        width: int,
+        height: int,
+        scheme: Scheme,
+        *,
+        whole: bool = False,
+    ) -> None:
+        size: ViewportSize = {"width": width, "height": height}
+        context = self._browser.new_context(
+            base_url=self._url,
+            storage_state=None if name in OUTSIDE else self._session,
+            viewport=size,
+            color_scheme=scheme,
+            reduced_motion="reduce",
         )
-        started = now - timedelta(hours=26 + number)
-        steps = [("unknown", "up", started, "200 in 3 ms")]
-        if key in DOWN:
-            steps.append(("up", "down", since, DOWN[key]))
-        for old, new, at, reason in steps:
-            HealthEvent.objects.create(
-                backend=backend, at=at, old=old, new=new, reason=reason, seen_by="worker-1"
-            )
-    for pool in Pool.objects.all():
-        # As if rounds of probes went on for as long as the pictures take.
-        ProbeSchedule.objects.create(pool=pool, next_at=now, done_at=now + timedelta(hours=1))
-    changed = backends["shop/10.0.0.14:8000"]
-    with publish.change(
-        who="admin", user=user, why=f"Changed backend {changed}: weight"
-    ) as out:
-        Backend.objects.filter(pk=changed.pk).update(weight=3)
-    assert out.revision
-    return {
-        "shop": changed.pool_id,
-        "down": backends[next(iter(DOWN))].pk,
-        "beta": Route.objects.get(name="shop-beta").pk,
-        "revision": out.revision.pk,
-    }
+        page = context.new_page()
+        page.goto((PAGES | OUTSIDE)[name].format(**self._ids))
+        page.evaluate("document.fonts.ready.then(() => null)")
+        page.screenshot(path=target, full_page=whole, animations="disabled")
+        context.close()
+        print(target)
 
-
-def notified() -> int:
-    """A channel that was told of what is down; its id."""
-    from django.utils import timezone
-
-    from pools.models import Channel, Delivery
-    from pools.notify import alerts
-
-    url = "https://hooks.example.com/proxysite"
-    channel = Channel.objects.create(name="on-call", kind="webhook", url=url)
-    Channel.objects.create(name="ops", kind="email", recipients="ops@example.com")
-    alerts.evaluate(timezone.now())
-    Delivery.objects.filter(channel=channel).update(
-        state="sent", attempts=1, result="status 200", sent_at=timezone.now()
-    )
-    return channel.pk
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@contextmanager
-def serving(application: Callable[..., Iterable[bytes]]) -> Iterator[str]:
-    """The base URL of the application on a free port of the loopback interface."""
-    with make_server("127.0.0.1", 0, application, _Server, _Quiet) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-def draw(url: str, target: Path, *, size: tuple[int, int], dark: bool = False) -> None:
-    width, height = size
-    with tempfile.TemporaryDirectory(prefix="proxysite-chromium-") as profile:
-        subprocess.run(
-            [
-                CHROMIUM,
-                *FLAGS,
-                f"--user-data-dir={profile}",
-                f"--window-size={width},{height}",
-                f"--blink-settings=preferredColorScheme={0 if dark else 1}",
-                f"--screenshot={target}",
-                url,
-            ],
-            check=True,
-            timeout=60,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-    print(target)
+    def _sign_in(self) -> StorageState:
+        context = self._browser.new_context(base_url=self._url)
+        page = context.new_page()
+        page.goto(OUTSIDE["login"])
+        page.fill("[name=username]", installation.USER)
+        page.fill("[name=password]", installation.PASSWORD)
+        page.click("#login-form [type=submit]")
+        page.wait_for_url(f"**{PAGES['index']}")
+        session = context.storage_state()
+        context.close()
+        return session
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from pools.admin import base, health
 from pools.admin.channel import state_badge
@@ -21,11 +23,11 @@ from pools.notify.words import duration
 
 
 class OpenFilter(admin.SimpleListFilter):
-    title = "state"
+    title = gettext_lazy("state")
     parameter_name = "open"
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
-        return [("yes", "Open"), ("no", "Over")]
+        return [("yes", _("Open")), ("no", _("Over"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Alert]) -> QuerySet[Alert]:
         if not self.value():
@@ -49,27 +51,27 @@ class AlertAdmin(Kept, base.ModelAdmin[Alert]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Alert]:
         return super().get_queryset(request).prefetch_related("tellings__channel")
 
-    @admin.display(description="state")
+    @admin.display(description=gettext_lazy("state"))
     def state(self, alert: Alert) -> SafeString:
-        colour, word = ("unknown", "over") if alert.ended_at else ("down", "open")
+        colour, word = ("unknown", _("over")) if alert.ended_at else ("down", _("open"))
         return format_html('<span class="pools-badge pools-{}">{}</span>', colour, word)
 
-    @admin.display(description="begun at", ordering="begun_at")
+    @admin.display(description=gettext_lazy("begun at"), ordering="begun_at")
     def begun(self, alert: Alert) -> str:
         return health.moment(alert.begun_at)
 
-    @admin.display(description="lasts")
+    @admin.display(description=gettext_lazy("lasts"))
     def lasted(self, alert: Alert) -> str:
         return duration((alert.ended_at or clock.now()) - alert.begun_at)
 
-    @admin.display(description="told to")
+    @admin.display(description=gettext_lazy("told to"))
     def told(self, alert: Alert) -> str:
         names = sorted(
             telling.channel.name
             for telling in alert.tellings.all()
             if telling.phase == Phase.BEGUN
         )
-        return ", ".join(names) or "nobody"
+        return ", ".join(names) or _("nobody")
 
 
 @admin.register(Delivery)
@@ -88,32 +90,32 @@ class DeliveryAdmin(Kept, base.ModelAdmin[Delivery]):
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("pools.change_channel")
 
-    @admin.action(description="Send again now", permissions=["retry"])
+    @admin.action(description=gettext_lazy("Send again now"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
         count = delivery.retry(queryset, clock.now())
         if count:
-            said = f"To be sent within seconds: {count}."
+            said = _("To be sent within seconds: %(count)d.") % {"count": count}
             self.message_user(request, said, messages.SUCCESS)
         else:
-            self.message_user(request, "Nothing to do: they were sent.", messages.INFO)
+            self.message_user(request, _("Nothing to do: they were sent."), messages.INFO)
 
-    @admin.display(description="at", ordering="created_at")
+    @admin.display(description=gettext_lazy("at"), ordering="created_at")
     def when(self, row: Delivery) -> str:
         return health.moment(row.created_at)
 
-    @admin.display(description="state", ordering="state")
+    @admin.display(description=gettext_lazy("state"), ordering="state")
     def state_now(self, row: Delivery) -> SafeString:
         return state_badge(row.state)
 
-    @admin.display(description="next attempt")
+    @admin.display(description=gettext_lazy("next attempt"))
     def next(self, row: Delivery) -> str:
         return health.moment(row.next_at) if row.state == DeliveryState.PENDING else ""
 
-    @admin.display(description="text")
+    @admin.display(description=gettext_lazy("text"))
     def message(self, row: Delivery) -> SafeString:
         return format_html('<div class="pools-plain">{}</div>', row.text)
 
-    @admin.display(description="payload")
+    @admin.display(description=gettext_lazy("payload"))
     def content(self, row: Delivery) -> SafeString:
         plain = json.dumps(row.payload, indent=2, ensure_ascii=False, sort_keys=True)
         return format_html('<pre class="pools-plain">{}</pre>', plain)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from django import forms
 from django.apps import apps
+from django.utils.text import capfirst
 
 __all__ = [
     "ASIDE",
@@ -28,8 +29,9 @@ __all__ = [
 
 UNFOLD = apps.is_installed("unfold")
 
-# How a fieldset that few need is put away.
-ASIDE = ("tab",) if UNFOLD else ("collapse",)
+# How a fieldset that few need is put away: it opens without JavaScript, by the keyboard,
+# and by itself where one of its fields has an error.
+ASIDE = ("collapse",)
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin, TabularInline
@@ -75,7 +77,12 @@ else:
         pass
 
     class InlineFormSet(_Generic, _InlineFormSet):
-        pass
+        """Each field of a row says what it is: its column's title is not its label."""
+
+        def add_fields(self, form, index):
+            super().add_fields(form, index)
+            for field in form.fields.values():
+                field.widget.attrs.setdefault("aria-label", capfirst(field.label or ""))
 
     class ModelForm(_Generic, forms.ModelForm):
         pass

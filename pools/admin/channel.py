@@ -14,6 +14,8 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from pools.admin import base, deletion, health, lines
 from pools.control import clock
@@ -32,11 +34,9 @@ class ChannelForm(base.ModelForm[Channel]):
         super().__init__(*args, **kwargs)
         if self.instance.url and "url" in self.fields:
             self.initial["url"] = ""
-            self.fields[
-                "url"
-            ].help_text = (
-                f"Now {self.instance.where}, the rest is not shown. Leave it empty to keep it."
-            )
+            self.fields["url"].help_text = _(
+                "Now %(where)s, the rest is not shown. Leave it empty to keep it."
+            ) % {"where": self.instance.where}
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
@@ -48,11 +48,13 @@ class ChannelForm(base.ModelForm[Channel]):
         ):
             self.add_error(
                 "url",
-                "Apprise does not know this URL, or lacks something in it: see its list at "
-                "appriseit.com/services.",
+                _(
+                    "Apprise does not know this URL, or lacks something in it: see its list "
+                    "at appriseit.com/services."
+                ),
             )
         if not data.get("every_pool") and not data.get("pools"):
-            self.add_error("pools", "Choose at least one pool, or switch all pools on.")
+            self.add_error("pools", _("Choose at least one pool, or switch all pools on."))
         return data
 
 
@@ -93,8 +95,8 @@ class ChannelAdmin(base.ModelAdmin[Channel]):
             to = (*to, "signing_secret")
         return (
             (None, {"fields": (("name", "enabled"), "kind", *to)}),
-            ("What is told", {"fields": ("kinds", "every_pool", "pools")}),
-            ("When", {"fields": (("delay_s", "digest_s"), "tell_end")}),
+            (_("What is told"), {"fields": ("kinds", "every_pool", "pools")}),
+            (_("When"), {"fields": (("delay_s", "digest_s"), "tell_end")}),
         )
 
     def formfield_for_dbfield(
@@ -108,8 +110,10 @@ class ChannelAdmin(base.ModelAdmin[Channel]):
                 choices=choices(AlertKind),
                 widget=base.checkboxes(),
                 initial=db_field.get_default,
-                label="Alerts",
-                error_messages={"required": "Choose at least one, or switch the channel off."},
+                label=_("Alerts"),
+                error_messages={
+                    "required": _("Choose at least one, or switch the channel off.")
+                },
             )
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
@@ -123,7 +127,8 @@ class ChannelAdmin(base.ModelAdmin[Channel]):
     ) -> None:
         super().save_model(request, obj, form, change)
         if obj.kind == ChannelKind.EMAIL and (said := email.lacking()):
-            self.message_user(request, f"Nothing can be sent yet: {said}.", messages.WARNING)
+            text = _("Nothing can be sent yet: %(reason)s.") % {"reason": said}
+            self.message_user(request, text, messages.WARNING)
 
     # Buttons of the page, each a form of its own
 
@@ -143,9 +148,11 @@ class ChannelAdmin(base.ModelAdmin[Channel]):
             return channel
         done = delivery.send_test(channel, clock.now())
         if done.state == DeliveryState.SENT:
-            self.message_user(request, f"The test was sent: {done.result}.", messages.SUCCESS)
+            text = _("The test was sent: %(result)s.") % {"result": done.result}
+            self.message_user(request, text, messages.SUCCESS)
         else:
-            self.message_user(request, f"The test was not sent: {done.result}.", messages.ERROR)
+            text = _("The test was not sent: %(result)s.") % {"result": done.result}
+            self.message_user(request, text, messages.ERROR)
         return redirect(self._page(pk))
 
     def secret_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -158,7 +165,7 @@ class ChannelAdmin(base.ModelAdmin[Channel]):
         self.log_change(request, channel, "New signing secret")
         self.message_user(
             request,
-            "There is a new signing secret: give it to the receiver.",
+            _("There is a new signing secret: give it to the receiver."),
             messages.SUCCESS,
         )
         return redirect(self._page(pk))
@@ -171,7 +178,7 @@ class ChannelAdmin(base.ModelAdmin[Channel]):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         if channel is None:
-            self.message_user(request, "This channel is no longer there.", messages.WARNING)
+            self.message_user(request, _("This channel is no longer there."), messages.WARNING)
             return redirect(f"{self.admin_site.name}:pools_channel_changelist")
         return channel
 
@@ -180,22 +187,24 @@ class ChannelAdmin(base.ModelAdmin[Channel]):
 
     # Columns and fields
 
-    @admin.display(description="reaches")
+    @admin.display(description=gettext_lazy("reaches"))
     def reaches(self, channel: Channel) -> str:
         return channel.where
 
-    @admin.display(description="last message")
+    @admin.display(description=gettext_lazy("last message"))
     def last(self, channel: Channel) -> SafeString | str:
         state = getattr(channel, "last_state", None)
         if state is None:
-            return "none yet"
+            return _("none yet")
         at = health.moment(channel.last_at)  # type: ignore[attr-defined]
         return format_html("{} {}", state_badge(state), at)
 
-    @admin.display(description="signing secret")
+    @admin.display(description=gettext_lazy("signing secret"))
     def signing_secret(self, channel: Channel) -> SafeString:
         return format_html(
-            "<details><summary>Show it</summary><code>{}</code></details>", channel.secret
+            "<details><summary>{}</summary><code>{}</code></details>",
+            _("Show it"),
+            channel.secret,
         )
 
 
@@ -208,5 +217,5 @@ _COLOURS = {
 
 def state_badge(state: str) -> SafeString:
     return format_html(
-        '<span class="pools-badge pools-{}">{}</span>', _COLOURS[DeliveryState(state)], state
+        '<span class="pools-badge pools-{}">{}</span>', _COLOURS[DeliveryState(state)], _(state)
     )

@@ -15,6 +15,7 @@ from django.db.models import Model, QuerySet, prefetch_related_objects
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
 
 from pools.admin.sentences import named
 from pools.models import Backend, Channel, Pool
@@ -39,14 +40,14 @@ def of_pools(
         listing += [named(pool), [named(backend) for backend in backends]]
         protected += [
             format_html(
-                '<a href="{}">{}</a>: delete it first, or lead it to another pool than {}',
+                '<a href="{}">{}</a>: {}',
                 reverse("admin:pools_route_change", args=(route.pk,)),
                 named(route),
-                pool,
+                _("delete it first, or lead it to another pool than %(pool)s") % {"pool": pool},
             )
             for route in pool.routes.all()
         ]
-    counts = {"pools": len(rows)} | ({"backends": count} if count else {})
+    counts = {_("pools"): len(rows)} | ({_("backends"): count} if count else {})
     kinds = [Pool, Backend] if count else [Pool]
     return listing, counts, _lacking(kinds, request, site), protected
 
@@ -55,7 +56,7 @@ def of_backends(
     backends: Sequence[Backend] | QuerySet[Backend], request: HttpRequest, site: AdminSite
 ) -> Deletion:
     rows = list(backends)
-    counts = {"backends": len(rows)}
+    counts = {_("backends"): len(rows)}
     return [named(row) for row in rows], counts, _lacking([Backend], request, site), []
 
 
@@ -64,7 +65,7 @@ def of_channels(
 ) -> Deletion:
     """Channels go with what was sent and what waits."""
     rows = list(channels)
-    counts = {"channels": len(rows)}
+    counts = {_("channels"): len(rows)}
     return [named(row) for row in rows], counts, _lacking([Channel], request, site), []
 
 

@@ -101,6 +101,7 @@ class TypedFilter(admin.SimpleListFilter):
     """What is sought is typed, where links to all there is would be thousands."""
 
     template = "pools/admin/typed_filter.html"
+    parameter_name: str
     placeholder: str | Promise = ""
     everything: str | Promise = ""  # what leads back to all
 

@@ -21,12 +21,14 @@ __all__ = ["WITH", "Reading", "moment", "read"]
 
 
 def badge(verdict: Verdict) -> SafeString:
-    return format_html('<span class="pools-badge pools-{}">{}</span>', verdict, verdict)
+    return format_html(
+        '<span class="pools-badge pools-{}">{}</span>', verdict, _(verdict.value)
+    )
 
 
 def state_badge(backend: Backend) -> SafeString:
     return format_html(
-        '<span class="pools-badge pools-{}">{}</span>', backend.state, backend.state
+        '<span class="pools-badge pools-{}">{}</span>', backend.state, _(backend.state)
     )
 
 
@@ -50,7 +52,7 @@ def since(backend: Backend) -> str:
     if reading.since is None:
         return ""
     if clock.now() - reading.since < timedelta(minutes=1):
-        return "under a minute"
+        return _("under a minute")
     return timesince(reading.since, depth=1)
 
 
@@ -91,12 +93,15 @@ def tallied(tally: Tally) -> SafeString:
     """The same of what was counted."""
     up, total, unknown = tally.up, tally.total, tally.unknown
     if not total:
-        return format_html('<span class="pools-badge pools-down">{}</span>', "no backends")
+        return format_html('<span class="pools-badge pools-down">{}</span>', _("no backends"))
     if up == total:
         colour = "up"
     elif unknown == total:
         colour = "unknown"
     else:
         colour = "partly" if up or unknown else "down"
-    text = f"{up} of {total} up" + (f", {unknown} unknown" if unknown else "")
+    text = _("%(up)d of %(total)d up") % {"up": up, "total": total}
+    if unknown:
+        rest = _("%(count)d unknown") % {"count": unknown}
+        text = f"{text}, {rest}"
     return format_html('<span class="pools-badge pools-{}">{}</span>', colour, text)

@@ -12,6 +12,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from pools.core import codec, fields
 from pools.core.document import Condition, Match
@@ -50,7 +51,9 @@ class LinesField(forms.Field):
             try:
                 found.append(self.read(line.strip()))
             except ValueError as error:
-                errors.append(f"line {number}: {error}")
+                errors.append(
+                    _("line %(number)d: %(error)s") % {"number": number, "error": error}
+                )
         if errors:
             raise ValidationError(errors)
         try:
@@ -103,7 +106,9 @@ class HeaderSetField(LinesField):
     def read(self, line: str) -> tuple[str, str]:
         name, colon, text = line.partition(":")
         if not colon:
-            raise ValueError(f"{line!r} has no colon: write Name: value")
+            raise ValueError(
+                _("%(line)s has no colon: write Name: value") % {"line": repr(line)}
+            )
         pair = (name.rstrip(), text.strip())
         fields.header_set((pair,))
         return pair
@@ -124,14 +129,23 @@ class ConditionsField(LinesField):
         header, match, value = (*line.split(maxsplit=2), "", "")[:3]
         known = ", ".join(Match)
         if match.lower() not in list(Match):
-            said = f"{match!r} is not a test" if match else f"{line!r} has no test"
-            raise ValueError(f"{said}: after the header write one of {known}")
+            said = _("%(word)s is not a test") if match else _("%(word)s has no test")
+            raise ValueError(
+                _("%(said)s: after the header write one of %(known)s")
+                % {"said": said % {"word": repr(match or line)}, "known": known}
+            )
         kind = Match(match.lower())
         bare = kind in (Match.PRESENT, Match.ABSENT)
         if bare and value:
-            raise ValueError(f"{kind} takes no value: remove {value!r}, or use {Match.EQUALS}")
+            raise ValueError(
+                _("%(test)s takes no value: remove %(value)s, or use %(equals)s")
+                % {"test": kind, "value": repr(value), "equals": Match.EQUALS}
+            )
         if not bare and not value:
-            raise ValueError(f"{kind} needs a value: write {header} {kind} VALUE")
+            raise ValueError(
+                _("%(test)s needs a value: write %(header)s %(test)s VALUE")
+                % {"test": kind, "header": header}
+            )
         plain = {"header": header, "match": kind.value, "value": value}
         try:
             condition = codec.parse_part(Condition, plain)

@@ -11,6 +11,7 @@ import json
 from typing import Any, cast
 
 from django.db.models import Field
+from django.utils.translation import gettext_lazy as _
 
 from pools.admin import base
 from pools.models import Pool
@@ -33,13 +34,15 @@ _TIMES = (
 )
 
 
-def _fieldsets() -> tuple[tuple[str, Any], ...]:
-    if base.UNFOLD:  # a tab
-        return (("Probe", {"classes": base.ASIDE, "fields": (*_KIND, *_HTTP, *_TCP, *_TIMES)}),)
+def _fieldsets() -> tuple[tuple[Any, Any], ...]:
+    if base.UNFOLD:
+        return (
+            (_("Probe"), {"classes": base.ASIDE, "fields": (*_KIND, *_HTTP, *_TCP, *_TIMES)}),
+        )
     return (
-        ("Probe", {"classes": base.ASIDE, "fields": (*_KIND, *_TIMES)}),
-        ("Probe by HTTP", {"classes": base.ASIDE, "fields": _HTTP}),
-        ("Probe by TCP", {"classes": base.ASIDE, "fields": _TCP}),
+        (_("Probe"), {"classes": base.ASIDE, "fields": (*_KIND, *_TIMES)}),
+        (_("Probe by HTTP"), {"classes": base.ASIDE, "fields": _HTTP}),
+        (_("Probe by TCP"), {"classes": base.ASIDE, "fields": _TCP}),
     )
 
 

@@ -1,4 +1,7 @@
-"""What people read of a change: in the list of revisions and in messages."""
+"""What people read of a change: in the list of revisions and in messages.
+
+What is kept is English, whoever made the change: `saved`, `deleted` and `moved`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from typing import Any
 
 from django import forms
 from django.db.models import Model
+from django.utils import translation
+from django.utils.translation import gettext as _
 
 from pools.control.publish import Outcome
 from pools.core.document import AdminState
@@ -24,10 +29,14 @@ def listed(names: Iterable[str]) -> str:
     """ "a, b and c", cut to a few: "a, b, c, d, e and 7 more"."""
     found = list(names)
     if len(found) > _MOST + 1:
-        found = [*found[:_MOST], f"{len(found) - _MOST} more"]
-    return " and ".join(filter(None, (", ".join(found[:-1]), found[-1]))) if found else ""
+        rest = len(found) - _MOST
+        found = [*found[:_MOST], _("%(count)d more") % {"count": rest}]
+    if len(found) < 2:
+        return "".join(found)
+    return _("%(names)s and %(last)s") % {"names": ", ".join(found[:-1]), "last": found[-1]}
 
 
+@translation.override("en")
 def saved(
     form: forms.ModelForm[Any],
     formsets: Iterable[forms.BaseModelFormSet[Any, Any]],
@@ -43,10 +52,12 @@ def saved(
     return f"Changed {what}: {'; '.join((*changed, *below))}".removesuffix(": ")
 
 
+@translation.override("en")
 def deleted(rows: Sequence[Model]) -> str:
     return f"Deleted {listed(map(named, rows))}"
 
 
+@translation.override("en")
 def moved(backends: Sequence[Backend], state: AdminState) -> str:
     """ "Drained web/10.0.0.1:80 and web/10.0.0.2:80"."""
     return f"{_DID[state]} {listed(backend.key for backend in backends)}"
@@ -54,8 +65,8 @@ def moved(backends: Sequence[Backend], state: AdminState) -> str:
 
 def in_force(outcome: Outcome) -> str:
     if outcome.revision is None:
-        return "Nothing in it is different: no new revision."
-    return f"In force as revision {outcome.revision.number}."
+        return _("Nothing in it is different: no new revision.")
+    return _("In force as revision %(number)d.") % {"number": outcome.revision.number}
 
 
 def named(row: Model) -> str:

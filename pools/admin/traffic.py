@@ -7,6 +7,7 @@ from functools import cached_property
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from pools.control import processes, publish, reports
 from pools.control.processes import TRAFFIC, Told
@@ -36,7 +37,10 @@ class Seen:
         now = timezone.now()
         for by in self._ejected.get(backend.key, ()):
             if by.until > now:
-                lines.append(f"ejected by {by.process} for {by.left_s(now):.0f} s: {by.why}")
+                lines.append(
+                    _("ejected by %(process)s for %(seconds)d s: %(why)s")
+                    % {"process": by.process, "seconds": round(by.left_s(now)), "why": by.why}
+                )
         return format_html_join(
             "", '<div class="pools-reason">{}</div>', ((line,) for line in lines)
         )
@@ -46,8 +50,10 @@ class Seen:
         found = reports.panics(self._told).get(pool.name)
         if not found:
             return SafeString("")
-        badge = format_html('<span class="pools-badge pools-down">{}</span>', "panic")
-        why = f"so many backends are out that health is ignored, in {', '.join(found)}"
+        badge = format_html('<span class="pools-badge pools-down">{}</span>', _("panic"))
+        why = _("so many backends are out that health is ignored, in %(processes)s") % {
+            "processes": ", ".join(found)
+        }
         return format_html('{} <span class="pools-reason">{}</span>', badge, why)
 
     @cached_property

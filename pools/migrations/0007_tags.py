@@ -13,11 +13,11 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='pool',
             name='tags',
-            field=models.JSONField(blank=True, default=list, help_text='Words to find it by; nothing is routed by them.'),
+            field=models.JSONField(blank=True, default=list, help_text='Words to find it by; nothing is routed by them.', verbose_name='tags'),
         ),
         migrations.AddField(
             model_name='route',
             name='tags',
-            field=models.JSONField(blank=True, default=list, help_text='Words to find it by; nothing is routed by them.'),
+            field=models.JSONField(blank=True, default=list, help_text='Words to find it by; nothing is routed by them.', verbose_name='tags'),
         ),
     ]

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
 
 from pools.models.parts import choices
 
@@ -45,17 +46,24 @@ class Alert(models.Model):
     belongs to none.
     """
 
-    kind = models.CharField(max_length=16, choices=choices(AlertKind))
-    subject = models.CharField()
-    pool = models.CharField(blank=True, default="")
-    detail = models.CharField(blank=True, default="", help_text="What was seen, in words.")
-    begun_at = models.DateTimeField("begun at")
-    ended_at = models.DateTimeField("ended at", null=True, blank=True)
+    kind = models.CharField(_("kind"), max_length=16, choices=choices(AlertKind))
+    subject = models.CharField(_("subject"))
+    pool = models.CharField(_("pool"), blank=True, default="")
+    detail = models.CharField(
+        _("detail"), blank=True, default="", help_text=_("What was seen, in words.")
+    )
+    begun_at = models.DateTimeField(_("begun at"))
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     ending = models.CharField(
-        blank=True, default="", help_text="Why it ended, where not because all is well."
+        _("ending"),
+        blank=True,
+        default="",
+        help_text=_("Why it ended, where not because all is well."),
     )
 
     class Meta:
+        verbose_name = _("alert")
+        verbose_name_plural = _("alerts")
         ordering = (F("ended_at").desc(nulls_first=True), "-begun_at", "-pk")
         constraints = [
             models.UniqueConstraint(
@@ -80,25 +88,34 @@ class Delivery(models.Model):
     process's that died, and the message is sent again.
     """
 
-    uid = models.CharField("id", max_length=40, unique=True, default=new_uid)
+    uid = models.CharField(_("id"), max_length=40, unique=True, default=new_uid)
     channel = models.ForeignKey(
-        "pools.Channel", on_delete=models.CASCADE, related_name="deliveries"
+        "pools.Channel",
+        verbose_name=_("channel"),
+        on_delete=models.CASCADE,
+        related_name="deliveries",
     )
-    subject = models.CharField()
-    text = models.TextField()
-    payload = models.JSONField()
-    created_at = models.DateTimeField("created at")
-    next_at = models.DateTimeField("next attempt at")
-    claimed_until = models.DateTimeField("claimed until", null=True, blank=True)
-    attempts = models.PositiveIntegerField(default=0)
+    subject = models.CharField(_("subject"))
+    text = models.TextField(_("text"))
+    payload = models.JSONField(_("payload"))
+    created_at = models.DateTimeField(_("created at"))
+    next_at = models.DateTimeField(_("next attempt at"))
+    claimed_until = models.DateTimeField(_("claimed until"), null=True, blank=True)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
     state = models.CharField(
-        max_length=8, choices=choices(DeliveryState), default=DeliveryState.PENDING.value
+        _("state"),
+        max_length=8,
+        choices=choices(DeliveryState),
+        default=DeliveryState.PENDING.value,
     )
-    result = models.CharField(blank=True, default="", help_text="Of the last attempt.")
-    sent_at = models.DateTimeField("sent at", null=True, blank=True)
+    result = models.CharField(
+        _("result"), blank=True, default="", help_text=_("Of the last attempt.")
+    )
+    sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
 
     class Meta:
-        verbose_name_plural = "deliveries"
+        verbose_name = _("delivery")
+        verbose_name_plural = _("deliveries")
         ordering = ("-created_at", "-pk")
         indexes = [
             models.Index(

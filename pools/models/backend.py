@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from pools.core import document, fields
 from pools.models.parts import PartModel, choices
@@ -19,50 +20,67 @@ _BACKEND = document.Backend(host="localhost")
 class Backend(PartModel):
     part_kind = document.Backend
 
-    pool = models.ForeignKey(Pool, on_delete=models.CASCADE, related_name="backends")
+    pool = models.ForeignKey(
+        Pool, verbose_name=_("pool"), on_delete=models.CASCADE, related_name="backends"
+    )
     host = models.CharField(
+        _("host"),
         max_length=253,
-        help_text="Name or IP address, without scheme and port; or unix:/ and the path of a "
-        "socket.",
+        help_text=_(
+            "Name or IP address, without scheme and port; or unix:/ and the path of a socket."
+        ),
     )
     port = models.IntegerField(
-        blank=True, default=_BACKEND.port, help_text="1 to 65535; none for a Unix socket."
+        _("port"),
+        blank=True,
+        default=_BACKEND.port,
+        help_text=_("1 to 65535; none for a Unix socket."),
     )
     scheme = models.CharField(
-        max_length=8, choices=choices(document.Scheme), default=_BACKEND.scheme.value
+        _("scheme"),
+        max_length=8,
+        choices=choices(document.Scheme),
+        default=_BACKEND.scheme.value,
     )
     weight = models.IntegerField(
+        _("weight"),
         default=_BACKEND.weight,
-        help_text="Share of requests in proportion to the other backends: 0 to 256; 0: no "
-        "new requests.",
+        help_text=_(
+            "Share of requests in proportion to the other backends: 0 to 256; 0: no "
+            "new requests."
+        ),
     )
     backup = models.BooleanField(
+        _("backup"),
         default=_BACKEND.backup,
-        help_text="Gets requests only when no other backend of the pool is available.",
+        help_text=_("Gets requests only when no other backend of the pool is available."),
     )
     state = models.CharField(
-        "admin state",
+        _("admin state"),
         max_length=8,
         choices=choices(document.AdminState),
         default=_BACKEND.state.value,
-        help_text="Drain: no new requests, those in flight finish. Maint: no requests and "
-        "no probes.",
+        help_text=_(
+            "Drain: no new requests, those in flight finish. Maint: no requests and no probes."
+        ),
     )
     max_in_flight = models.IntegerField(
-        "max in flight",
+        _("max in flight"),
         null=True,
         blank=True,
         default=_BACKEND.max_in_flight,
-        help_text="Requests served at a time; empty: the pool's, 0: no limit.",
+        help_text=_("Requests served at a time; empty: the pool's, 0: no limit."),
     )
 
     class Meta:
+        verbose_name = _("backend")
+        verbose_name_plural = _("backends")
         ordering = ("pool__name", "host", "port")
         constraints = [
             models.UniqueConstraint(
                 fields=("pool", "host", "port"),
                 name="pools_backend_address",
-                violation_error_message="This host and port is in the pool already.",
+                violation_error_message=_("This host and port is in the pool already."),
             )
         ]
 

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, validate_email
 from django.db import models
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from pools.models.alert import AlertKind
 from pools.models.parts import choices
@@ -22,7 +24,6 @@ from pools.models.pool import Pool
 SECRET_PREFIX = "whsec_"  # Standard Webhooks
 _SECRET_BYTES = 32
 _DAY_S = 86_400
-_HTTP = "use http:// or https://, a host and a path, such as https://example.com/hooks/1"
 
 
 class ChannelKind(StrEnum):
@@ -44,52 +45,66 @@ def all_kinds() -> list[str]:
 class Channel(models.Model):
     """One place to tell of alerts, and of which, and how soon."""
 
-    name = models.CharField(max_length=63, unique=True)
+    name = models.CharField(_("name"), max_length=63, unique=True)
     enabled = models.BooleanField(
-        default=True, help_text="Off: nothing is told, and what waits to be sent is given up."
+        _("enabled"),
+        default=True,
+        help_text=_("Off: nothing is told, and what waits to be sent is given up."),
     )
     kind = models.CharField(
-        max_length=16, choices=choices(ChannelKind), default=ChannelKind.EMAIL.value
+        _("kind"), max_length=16, choices=choices(ChannelKind), default=ChannelKind.EMAIL.value
     )
     recipients = models.TextField(
-        blank=True, default="", help_text="For e-mail: one address a line."
+        _("recipients"), blank=True, default="", help_text=_("For e-mail: one address a line.")
     )
     url = models.CharField(
-        "URL",
+        _("URL"),
         max_length=2000,
         blank=True,
         default="",
-        help_text="For Slack: an incoming webhook's. For a webhook: where to post. For "
-        "Apprise: the service's, such as ntfy://topic.",
+        help_text=_(
+            "For Slack: an incoming webhook's. For a webhook: where to post. For "
+            "Apprise: the service's, such as ntfy://topic."
+        ),
     )
     secret = models.CharField(max_length=200, blank=True, default="", editable=False)
-    kinds = models.JSONField("alerts", default=all_kinds)
+    kinds = models.JSONField(_("alerts"), default=all_kinds)
     every_pool = models.BooleanField(
-        "all pools",
+        _("all pools"),
         default=True,
-        help_text="Off: only alerts of the pools that are chosen. Certificates of the "
-        "gateway belong to no pool.",
+        help_text=_(
+            "Off: only alerts of the pools that are chosen. Certificates of the "
+            "gateway belong to no pool."
+        ),
     )
-    pools = models.ManyToManyField(Pool, blank=True, related_name="channels")
+    pools = models.ManyToManyField(
+        Pool, verbose_name=_("pools"), blank=True, related_name="channels"
+    )
     delay_s = models.PositiveIntegerField(
-        "delay (s)",
+        _("delay (s)"),
         default=30,
         validators=[MaxValueValidator(_DAY_S)],
-        help_text="An alert is told when it has lasted so long, its end when it has been gone "
-        "so long; what comes and goes within is not told. 0: at once.",
+        help_text=_(
+            "An alert is told when it has lasted so long, its end when it has been gone "
+            "so long; what comes and goes within is not told. 0: at once."
+        ),
     )
     digest_s = models.PositiveIntegerField(
-        "digest (s)",
+        _("digest (s)"),
         default=0,
         validators=[MaxValueValidator(_DAY_S)],
-        help_text="What is to be told within so long goes in one message. 0: what comes "
-        "together goes together.",
+        help_text=_(
+            "What is to be told within so long goes in one message. 0: what comes "
+            "together goes together."
+        ),
     )
     tell_end = models.BooleanField(
-        "tell when it is over", default=True, help_text="Of alerts that were told."
+        _("tell when it is over"), default=True, help_text=_("Of alerts that were told.")
     )
 
     class Meta:
+        verbose_name = _("channel")
+        verbose_name_plural = _("channels")
         ordering = ("name",)
 
     def __str__(self) -> str:
@@ -108,9 +123,13 @@ class Channel(models.Model):
         super().clean()
         errors: dict[str, str] = {}
         if not isinstance(self.kinds, list) or not self.kinds:
-            errors["kinds"] = "Choose at least one kind of alert, or switch the channel off."
+            errors["kinds"] = gettext(
+                "Choose at least one kind of alert, or switch the channel off."
+            )
         elif unknown := [kind for kind in self.kinds if kind not in all_kinds()]:
-            errors["kinds"] = f"{unknown[0]!r} is not a kind of alert."
+            errors["kinds"] = gettext("%(kind)s is not a kind of alert.") % {
+                "kind": repr(unknown[0])
+            }
         # What another kind needs is not kept.
         if self.kind == ChannelKind.EMAIL:
             self.recipients, self.url = "\n".join(self.addresses), ""
@@ -153,27 +172,38 @@ def masked(url: str, *, host: bool = True) -> str:
 
 def _wrong_recipients(addresses: list[str]) -> str:
     if not addresses:
-        return "Give at least one address."
+        return gettext("Give at least one address.")
     for address in addresses:
         try:
             validate_email(address)
         except ValidationError:
-            return f"{address!r} is not an e-mail address: write one such as ann@example.com."
+            return gettext(
+                "%(address)s is not an e-mail address: write one such as ann@example.com."
+            ) % {"address": repr(address)}
     return ""
 
 
 def _wrong_url(url: str, kind: str) -> str:
     if not url:
-        return "Give the URL."
+        return gettext("Give the URL.")
     if any(char.isspace() or not char.isprintable() for char in url):
-        return "A URL has no spaces or control characters: copy it anew."
+        return gettext("A URL has no spaces or control characters: copy it anew.")
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises where it is no number
     except ValueError:
-        return f"This is not a URL: {_HTTP}."
+        return _not_http()
     if kind == ChannelKind.APPRISE:
-        return "" if "://" in url else "Begin it with the service, such as ntfy://topic."
+        if "://" in url:
+            return ""
+        return gettext("Begin it with the service, such as ntfy://topic.")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        return f"This is not a URL to post to: {_HTTP}."
+        return _not_http()
     return ""
+
+
+def _not_http() -> str:
+    return gettext(
+        "This is not a URL to post to: use http:// or https://, a host and a path, such as "
+        "https://example.com/hooks/1."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from pools.core.probing import Verdict
 from pools.models.backend import Backend
@@ -55,17 +56,20 @@ class BackendHealth(models.Model):
 class HealthEvent(models.Model):
     """A verdict that flipped."""
 
-    backend = models.ForeignKey(Backend, on_delete=models.CASCADE, related_name="events")
-    at = models.DateTimeField()
-    old = models.CharField("from", max_length=8, choices=choices(Verdict))
-    new = models.CharField("to", max_length=8, choices=choices(Verdict))
-    reason = models.CharField(blank=True, default="")
+    backend = models.ForeignKey(
+        Backend, verbose_name=_("backend"), on_delete=models.CASCADE, related_name="events"
+    )
+    at = models.DateTimeField(_("at"))
+    old = models.CharField(_("from"), max_length=8, choices=choices(Verdict))
+    new = models.CharField(_("to"), max_length=8, choices=choices(Verdict))
+    reason = models.CharField(_("reason"), blank=True, default="")
     seen_by = models.CharField(
-        "seen by", blank=True, default="", help_text="The process whose probe it was."
+        _("seen by"), blank=True, default="", help_text=_("The process whose probe it was.")
     )
 
     class Meta:
-        verbose_name = "health event"
+        verbose_name = _("health event")
+        verbose_name_plural = _("health events")
         ordering = ("-at", "-pk")
         indexes = [
             models.Index(fields=("backend", "-at"), name="pools_event_backend_at"),

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 from pools.core import codec
 from pools.core.document import Backend, Part, Pool, Route
@@ -29,9 +30,12 @@ OWN_ROWS = frozenset({"backends"})
 _ACRONYMS = {"http": "HTTP", "https": "HTTPS", "tcp": "TCP", "tls": "TLS"}
 
 
-def choices(kind: type[StrEnum]) -> list[tuple[str, str]]:
-    """The enum's values with labels for people: ("round_robin", "Round robin")."""
-    return [(member.value, label(member.value)) for member in kind]
+def choices(kind: type[StrEnum]) -> list[tuple[str, Any]]:
+    """The enum's values with labels for people: ("round_robin", "Round robin").
+
+    Lazy texts, each of which pools.models.labels names for translation.
+    """
+    return [(member.value, gettext_lazy(label(member.value))) for member in kind]
 
 
 def label(value: str) -> str:

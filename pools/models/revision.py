@@ -5,27 +5,34 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import F
+from django.utils.translation import gettext_lazy as _
 
 
 class Revision(models.Model):
     """A kept document: what was in force from then on, who changed it and why."""
 
-    number = models.PositiveIntegerField(unique=True)
-    document = models.JSONField()
-    created_at = models.DateTimeField("created at", auto_now_add=True)
+    number = models.PositiveIntegerField(_("number"), unique=True)
+    document = models.JSONField(_("document"))
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
+        verbose_name=_("user"),
         on_delete=models.SET_NULL,
         null=True,
         blank=True,
         related_name="+",
     )
     who = models.CharField(
-        blank=True, default="", help_text="Name of the user, or of the command that did it."
+        _("who"),
+        blank=True,
+        default="",
+        help_text=_("Name of the user, or of the command that did it."),
     )
-    why = models.CharField(blank=True, default="")
+    why = models.CharField(_("why"), blank=True, default="")
 
     class Meta:
+        verbose_name = _("revision")
+        verbose_name_plural = _("revisions")
         ordering = ("-number",)
         get_latest_by = "number"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from pools import site
 from pools.core import document, rules
@@ -24,92 +25,111 @@ class Route(PartModel):
     part_kind = document.Route
 
     name = models.CharField(
-        max_length=63, unique=True, help_text="Letters, digits, '.', '_' and '-'."
+        _("name"), max_length=63, unique=True, help_text=_("Letters, digits, '.', '_' and '-'.")
     )
-    pool = models.ForeignKey(Pool, on_delete=models.PROTECT, related_name="routes")
+    pool = models.ForeignKey(
+        Pool, verbose_name=_("pool"), on_delete=models.PROTECT, related_name="routes"
+    )
     tags = models.JSONField(
-        blank=True, default=list, help_text="Words to find it by; nothing is routed by them."
-    )
-    enabled = models.BooleanField(default=_ROUTE.enabled)
-    hosts = models.JSONField(
+        _("tags"),
         blank=True,
         default=list,
-        help_text="Host names: app.example.com, or *.example.com for all below it; empty: "
-        "any host.",
+        help_text=_("Words to find it by; nothing is routed by them."),
+    )
+    enabled = models.BooleanField(_("enabled"), default=_ROUTE.enabled)
+    hosts = models.JSONField(
+        _("hosts"),
+        blank=True,
+        default=list,
+        help_text=_(
+            "Host names: app.example.com, or *.example.com for all below it; empty: any host."
+        ),
     )
     path_prefix = models.CharField(
-        "path prefix",
+        _("path prefix"),
         default=_ROUTE.path_prefix,
-        help_text="/api takes /api and all below it, not /apix. The longest prefix wins.",
+        help_text=_("/api takes /api and all below it, not /apix. The longest prefix wins."),
     )
     methods = models.JSONField(
-        blank=True, default=list, help_text="Methods, such as GET; empty: any."
+        _("methods"), blank=True, default=list, help_text=_("Methods, such as GET; empty: any.")
     )
     conditions = models.JSONField(
+        _("conditions"),
         blank=True,
         default=list,
         help_text="Tests of request headers that must all hold: header, match "
         f"({', '.join(document.Match)}) and value.",
     )
     prefix_mode = models.CharField(
-        "prefix",
+        _("prefix"),
         max_length=16,
         choices=choices(document.PrefixMode),
         default=_ROUTE.prefix_mode.value,
-        help_text="What becomes of the prefix on the way to the backend.",
+        help_text=_("What becomes of the prefix on the way to the backend."),
     )
     prefix_replacement = models.CharField(
-        "replacement",
+        _("replacement"),
         blank=True,
         default=_ROUTE.prefix_replacement,
-        help_text="For replace: the prefix that the backend gets instead.",
+        help_text=_("For replace: the prefix that the backend gets instead."),
     )
     request_headers_set = models.JSONField(
-        "request headers to set",
+        _("request headers to set"),
         blank=True,
         default=dict,
-        help_text="Name: value; replaces what the client sent.",
+        help_text=_("Name: value; replaces what the client sent."),
     )
     request_headers_remove = models.JSONField(
-        "request headers to remove", blank=True, default=list, help_text="Names."
+        _("request headers to remove"), blank=True, default=list, help_text=_("Names.")
     )
     response_headers_set = models.JSONField(
-        "response headers to set",
+        _("response headers to set"),
         blank=True,
         default=dict,
-        help_text="Name: value; replaces what the backend sent.",
+        help_text=_("Name: value; replaces what the backend sent."),
     )
     response_headers_remove = models.JSONField(
-        "response headers to remove", blank=True, default=list, help_text="Names."
+        _("response headers to remove"), blank=True, default=list, help_text=_("Names.")
     )
     max_body_bytes = models.BigIntegerField(
-        "largest body (bytes)",
+        _("largest body (bytes)"),
         default=_ROUTE.max_body_bytes,
-        help_text="Bytes of a request's body, above which the answer is 413; 0: no limit.",
+        help_text=_("Bytes of a request's body, above which the answer is 413; 0: no limit."),
     )
     upgrades = models.JSONField(
+        _("upgrades"),
         blank=True,
         default=default_upgrades,
-        help_text="Protocols that clients may upgrade to, such as websocket; empty: none.",
+        help_text=_("Protocols that clients may upgrade to, such as websocket; empty: none."),
     )
     connect_timeout_s = models.FloatField(
-        "connect time-out (s)", null=True, blank=True, help_text="Seconds; empty: the pool's."
-    )
-    response_timeout_s = models.FloatField(
-        "response time-out (s)", null=True, blank=True, help_text="Seconds; empty: the pool's."
-    )
-    exchange_timeout_s = models.FloatField(
-        "exchange time-out (s)",
+        _("connect time-out (s)"),
         null=True,
         blank=True,
-        help_text="Seconds; empty: the pool's, 0: no bound.",
+        help_text=_("Seconds; empty: the pool's."),
+    )
+    response_timeout_s = models.FloatField(
+        _("response time-out (s)"),
+        null=True,
+        blank=True,
+        help_text=_("Seconds; empty: the pool's."),
+    )
+    exchange_timeout_s = models.FloatField(
+        _("exchange time-out (s)"),
+        null=True,
+        blank=True,
+        help_text=_("Seconds; empty: the pool's, 0: no bound."),
     )
     tunnel_timeout_s = models.FloatField(
-        "tunnel time-out (s)", null=True, blank=True, help_text="Seconds; empty: the pool's."
+        _("tunnel time-out (s)"),
+        null=True,
+        blank=True,
+        help_text=_("Seconds; empty: the pool's."),
     )
 
     class Meta:
-        verbose_name = "routing rule"
+        verbose_name = _("routing rule")
+        verbose_name_plural = _("routing rules")
         ordering = ("name",)
 
     def __str__(self) -> str:

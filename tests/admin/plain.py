@@ -8,3 +8,4 @@ INSTALLED_APPS = [
     if name != "unfold"
 ]
 ROOT_URLCONF = "tests.admin.plain_urls"
+TEMPLATES = [{**TEMPLATES[0], "DIRS": []}]  # noqa: F405  (those of the project are unfold's)
