@@ -132,6 +132,7 @@ POOLS_MAX_TARGET_BYTES = _env.max_target_bytes
 POOLS_ACCESS_LOG = _env.access_log
 POOLS_ACCESS_LOG_FORMAT = _env.access_log_format
 POOLS_CERTIFICATES = _env.certificates
+POOLS_STAGED = _env.staged
 
 LOGGING = {
     "version": 1,

@@ -42,13 +42,30 @@ def diff(old: Document, new: Document) -> tuple[Change, ...]:
 
     Something added or removed is one change, and one more for each backend in it.
     """
+    before, after = _differing(old, new)
     return tuple(
         _mappings(
             "",
-            codec.to_plain(canonical(old), defaults=True),
-            codec.to_plain(canonical(new), defaults=True),
+            codec.to_plain(canonical(before), defaults=True),
+            codec.to_plain(canonical(after), defaults=True),
         )
     )
+
+
+def _differing(old: Document, new: Document) -> tuple[Document, Document]:
+    """Both without what is equal in them: of many pools one differs, mostly."""
+    pools = {part.name: part for part in old.pools}
+    routes = {part.name: part for part in old.routes}
+    same = {part.name for part in new.pools if pools.get(part.name) == part}
+    led = {part.name for part in new.routes if routes.get(part.name) == part}
+    first, second = (
+        Document(
+            pools=tuple(part for part in found.pools if part.name not in same),
+            routes=tuple(part for part in found.routes if part.name not in led),
+        )
+        for found in (old, new)
+    )
+    return first, second
 
 
 def _mappings(at: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:

@@ -30,6 +30,7 @@ class Telling:
         self._row = processes.Row(kind)
         self._certificates = certificates
         self._report: processes.Report = {}
+        self.took: tuple[int, float] | None = None  # see reports.of
         self._read_at = 0.0
         self._failed = ""
 
@@ -39,7 +40,7 @@ class Telling:
             self.probing = _AWAY
             return
         try:
-            self._report = reports.of(engine, self._report, self._certificates)
+            self._report = reports.of(engine, self._report, self._certificates, self.took)
             self._row.tell(self._report)
             self._hear()
         except Error as error:

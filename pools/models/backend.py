@@ -18,6 +18,7 @@ _BACKEND = document.Backend(host="localhost")
 
 class Backend(PartModel):
     part_kind = document.Backend
+    identity = ("pool", "host", "port")
 
     pool = models.ForeignKey(Pool, on_delete=models.CASCADE, related_name="backends")
     host = models.CharField(

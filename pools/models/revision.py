@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import F
+from django.utils import timezone
 
 
 class Revision(models.Model):
@@ -12,7 +13,7 @@ class Revision(models.Model):
 
     number = models.PositiveIntegerField(unique=True)
     document = models.JSONField()
-    created_at = models.DateTimeField("created at", auto_now_add=True)
+    created_at = models.DateTimeField("created at", default=timezone.now, editable=False)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
@@ -24,10 +25,17 @@ class Revision(models.Model):
         blank=True, default="", help_text="Name of the user, or of the command that did it."
     )
     why = models.CharField(blank=True, default="")
+    comment = models.CharField(
+        blank=True, default="", help_text="What the one who made it had to say."
+    )
+    changes = models.PositiveIntegerField(
+        null=True, help_text="How many there are since the revision before; null: not counted."
+    )
 
     class Meta:
         ordering = ("-number",)
         get_latest_by = "number"
+        permissions = (("restore_revision", "Can restore a revision"),)
 
     def __str__(self) -> str:
         return f"revision {self.number}"
@@ -40,10 +48,13 @@ class PublishedState(models.Model):
 
     revision = models.PositiveIntegerField(default=0)
     health_version = models.PositiveBigIntegerField("health version", default=0)
+    # Whether edits gather as a draft; null: as POOLS_STAGED says.
+    staged = models.BooleanField(null=True, default=None)
 
     class Meta:
         verbose_name = "published state"
         verbose_name_plural = "published state"
+        permissions = (("switch_staged", "Can switch staged mode"),)
         constraints = [
             models.CheckConstraint(condition=models.Q(pk=1), name="pools_one_published_state")
         ]
