@@ -19,6 +19,11 @@ def _may_view(permission: str) -> Callable[[HttpRequest], bool]:
     return may
 
 
+def _may_review(request: HttpRequest) -> bool:
+    """Who may see configuration may see its draft."""
+    return any(_may_view(f"pools.{kind}")(request) for kind in ("pool", "backend", "route"))
+
+
 def _item(title: str, icon: str, model: str) -> dict[str, Any]:
     """An entry for a model, "pools.pool", shown to who may see its rows."""
     return {
@@ -83,6 +88,7 @@ UNFOLD = {
                 "items": [
                     _item("Health events", "monitor_heart", "pools.healthevent"),
                     _item("Revisions", "history", "pools.revision"),
+                    {**_item("Draft", "edit_note", "pools.draft"), "permission": _may_review},
                 ],
             },
             {

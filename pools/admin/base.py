@@ -19,6 +19,7 @@ __all__ = [
     "ModelForm",
     "TabularInline",
     "checkboxes",
+    "text_input",
     "textarea",
 ]
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from django.forms import CheckboxSelectMultiple as _Checkboxes
     from django.forms import ModelForm
     from django.forms import Textarea as _Textarea
+    from django.forms import TextInput as _TextInput
 else:
 
     class _Generic:
@@ -46,9 +48,11 @@ else:
         from unfold.forms import PaginationInlineFormSet as _InlineFormSet
         from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as _Checkboxes
         from unfold.widgets import UnfoldAdminTextareaWidget as _Textarea
+        from unfold.widgets import UnfoldAdminTextInputWidget as _TextInput
     else:
         from django.contrib import admin as look
         from django.contrib.admin.widgets import AdminTextareaWidget as _Textarea
+        from django.contrib.admin.widgets import AdminTextInputWidget as _TextInput
         from django.forms import BaseInlineFormSet as _InlineFormSet
         from django.forms import CheckboxSelectMultiple as _Checkboxes
 
@@ -68,6 +72,10 @@ else:
 def textarea(rows: int) -> forms.Textarea:
     """A text area for values of one line each."""
     return _Textarea(attrs={"rows": rows, "spellcheck": "false"})
+
+
+def text_input() -> forms.TextInput:
+    return _TextInput()
 
 
 def checkboxes() -> forms.CheckboxSelectMultiple:

@@ -15,7 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
-from pools.admin import address, base, deletion, health, lines, probe, traffic
+from pools.admin import address, base, deletion, health, lines, probe, staging, traffic
 from pools.admin.publishing import PublishingAdmin
 from pools.admin.sentences import listed
 from pools.core.document import RetryOn
@@ -36,7 +36,7 @@ _ROWS = {
 }
 
 
-class BackendFormSet(base.InlineFormSet[Backend, Pool, "forms.ModelForm[Backend]"]):
+class BackendFormSet(staging.DraftedFormSet[Backend, Pool, "forms.ModelForm[Backend]"]):
     """Says at its field when two rows are one backend, however they are spelt.
 
     Django compares what was typed; here the canonical addresses count.
@@ -54,7 +54,7 @@ class BackendFormSet(base.InlineFormSet[Backend, Pool, "forms.ModelForm[Backend]
         super().clean()
 
 
-class BackendInline(address.Typed, base.TabularInline[Backend, Pool]):
+class BackendInline(address.Typed, staging.DraftedInline, base.TabularInline[Backend, Pool]):
     model = Backend
     formset = BackendFormSet
     fields = (
@@ -83,7 +83,7 @@ class BackendInline(address.Typed, base.TabularInline[Backend, Pool]):
 
 @admin.register(Pool)
 class PoolAdmin(PublishingAdmin[Pool]):
-    change_form_template = "pools/admin/pool_form.html" if base.UNFOLD else None
+    change_form_template = f"pools/admin/{'pool' if base.UNFOLD else 'part'}_form.html"
     list_display = ("name", "policy", "backends_up", "routed")
     list_filter = ("policy",)
     search_fields = ("name", "backends__host")
@@ -180,7 +180,7 @@ class PoolAdmin(PublishingAdmin[Pool]):
         """Whether the backends are rows of the form; what came back was told when it left."""
         if request.method == "POST":
             return "backends-TOTAL_FORMS" in request.POST
-        return obj is None or len(obj.backends.all()) <= INLINE_MOST
+        return obj is None or obj.backends(manager="drafted").count() <= INLINE_MOST
 
     @admin.display(description="panic")
     def panic(self, pool: Pool) -> SafeString:

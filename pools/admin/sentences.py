@@ -8,7 +8,6 @@ from typing import Any
 from django import forms
 from django.db.models import Model
 
-from pools.control.publish import Outcome
 from pools.core.document import AdminState
 from pools.models import Backend
 
@@ -50,12 +49,6 @@ def deleted(rows: Sequence[Model]) -> str:
 def moved(backends: Sequence[Backend], state: AdminState) -> str:
     """ "Drained web/10.0.0.1:80 and web/10.0.0.2:80"."""
     return f"{_DID[state]} {listed(backend.key for backend in backends)}"
-
-
-def in_force(outcome: Outcome) -> str:
-    if outcome.revision is None:
-        return "Nothing in it is different: no new revision."
-    return f"In force as revision {outcome.revision.number}."
 
 
 def named(row: Model) -> str:

@@ -13,9 +13,9 @@ from collections.abc import Iterable
 
 from django.db import models, transaction
 
+from pools.control.drafts import adopt, check_unheld
 from pools.core import document
-from pools.core.errors import DocumentError, Problem
-from pools.models import Backend, Draft, Pool, Route
+from pools.models import Backend, Pool, Route
 from pools.models.parts import PartModel
 
 
@@ -32,7 +32,7 @@ def apply(wanted: document.Document) -> None:
     # After the routes, which hold on to their pools.
     kept = {pool.name for pool in wanted.pools}
     gone = [row for name, row in pools.items() if name not in kept and row.published]
-    _check_unheld(gone)
+    check_unheld(gone)
     _delete(Pool, gone)
 
 
@@ -46,7 +46,7 @@ def _apply_pools(wanted: document.Document) -> dict[str, Pool]:
             rows[part.name] = row = Pool()
             new.append(row)
             row.assign(part)
-        elif _adopt(row) | row.assign(part):
+        elif adopt(row) | row.assign(part):
             row.save()
     Pool.objects.bulk_create(new)
     return rows
@@ -62,7 +62,7 @@ def _apply_backends(wanted: document.Document, pools: dict[str, Pool]) -> None:
                 row = Backend(pool=pools[pool.name])
                 row.assign(part)
                 new.append(row)
-            elif _adopt(row) | row.assign(part):
+            elif adopt(row) | row.assign(part):
                 row.save()
     _delete(Backend, rows.values())
     Backend.objects.bulk_create(new)
@@ -80,33 +80,10 @@ def _apply_routes(wanted: document.Document, pools: dict[str, Pool]) -> None:
             new.append(row)
         else:
             moved, row.pool = row.pool_id != pool.pk, pool
-            if _adopt(row) | row.assign(part) | moved:
+            if adopt(row) | row.assign(part) | moved:
                 row.save()
     _delete(Route, rows.values())
     Route.objects.bulk_create(new)
-
-
-def _adopt(row: PartModel) -> bool:
-    """Take a row into force that a draft adds; whether it is one."""
-    if row.published:
-        return False
-    row.published = True
-    Draft.objects.filter(**{str(row._meta.model_name): row}).delete()
-    return True
-
-
-def _check_unheld(pools: Iterable[Pool]) -> None:
-    """A rule that a draft adds would lead nowhere."""
-    held = Route.drafted.filter(published=False, pool__in=[row.pk for row in pools])
-    if problems := [
-        Problem(
-            (f"routes[{route.name}]",),
-            f"waits in the draft and leads to pool {route.pool.name}, which would go: publish "
-            "the draft or throw it away first",
-        )
-        for route in held.select_related("pool")
-    ]:
-        raise DocumentError(problems)
 
 
 def _delete(model: type[models.Model], rows: Iterable[PartModel]) -> None:

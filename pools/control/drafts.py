@@ -127,6 +127,15 @@ class Drafting:
         Draft.objects.update_or_create(noted, **which)
 
 
+def adopt(row: PartModel) -> bool:
+    """Take a row that a draft adds into force when it is saved next; whether it is one."""
+    if row.published:
+        return False
+    row.published = True
+    _of(row).delete()
+    return True
+
+
 @contextmanager
 def draft(*, who: str, user: User | None = None, comment: str = "") -> Iterator[Drafting]:
     """Write the draft in here. Raises DocumentError, with everything rolled back, where it
@@ -236,11 +245,17 @@ def _delete(rows: Sequence[PartModel]) -> None:
     for model in reversed(MODELS):
         pks = [row.pk for row in rows if isinstance(row, model)]
         if model is Pool:
-            held = Route.drafted.filter(pool__in=pks).select_related("pool")
-            if problems := [_held(route) for route in held]:
-                raise DocumentError(problems)
+            check_unheld(rows)
         if pks:
             model.drafted.filter(pk__in=pks).delete()
+
+
+def check_unheld(rows: Sequence[PartModel]) -> None:
+    """Raises DocumentError where a rule, one of the draft too, leads to a pool among these."""
+    pools = [row.pk for row in rows if isinstance(row, Pool)]
+    held = Route.drafted.filter(pool__in=pools).select_related("pool") if pools else ()
+    if problems := [_held(route) for route in held]:
+        raise DocumentError(problems)
 
 
 def _held(route: Route) -> Problem:

@@ -169,7 +169,9 @@ class PartModel(models.Model):
         )
 
     def draft_or_none(self) -> Draft | None:
-        return getattr(self, "draft", None)
+        """What a draft makes of it, as it was loaded with the row: by `overlaid` or
+        `prefetch_related("draft")`."""
+        return self._state.fields_cache.get("draft")
 
     @property
     def removed(self) -> bool:

@@ -204,7 +204,7 @@ def test_a_file_does_not_remove_the_pool_of_a_rule_that_waits():
     wanted = codec.parse({**DOCUMENT, "pools": DOCUMENT["pools"][:1]})
     with pytest.raises(DocumentError) as caught, publish.change(who="file"):
         apply(wanted)
-    assert str(caught.value).startswith("routes[more]: waits in the draft")
+    assert str(caught.value).startswith("routes[more].pool: leads in the draft to pool spare")
     assert Pool.objects.filter(name="spare").exists()
 
 
