@@ -102,6 +102,9 @@ PAGES = {
     "events": "/admin/pools/healthevent/",
     "revisions": "/admin/pools/revision/",
     "revision": "/admin/pools/revision/{revision}/change/",
+    "revision-compare": "/admin/pools/revision/compare/?old=1&new=2",
+    "revision-restore": "/admin/pools/revision/1/restore/",
+    "draft": "/admin/pools/draft/",
     "users": "/admin/auth/user/",
     "user": "/admin/auth/user/{user}/change/",
 }
@@ -201,12 +204,29 @@ def fill(user: Any) -> dict[str, int]:
     ) as out:
         Backend.objects.filter(pk=changed.pk).update(weight=3)
     assert out.revision
+    drafted(user)
     return {
         "shop": changed.pool_id,
         "down": backends[next(iter(DOWN))].pk,
         "beta": Route.objects.get(name="shop-beta").pk,
         "revision": out.revision.pk,
     }
+
+
+def drafted(user: Any) -> None:
+    """A draft that waits, in staged mode."""
+    from pools.control import drafts
+    from pools.models import Backend, Pool, Route
+
+    drafts.switch(on=True)
+    images, route = Pool.objects.get(name="images"), Route.objects.get(name="shop-beta")
+    with drafts.draft(who="admin", user=user, comment="Room for the sale") as draft:
+        draft.keep(Backend(pool=images, host="10.0.1.23", port=9000, weight=2))
+        images.policy, images.probe_path = "least_requests", "/healthz"
+        draft.keep(images)
+        route.request_headers_set = {"X-Stage": "beta", "Authorization": "Bearer of-the-stage"}
+        draft.keep(route)
+        draft.remove(Route.objects.get(name="search"))
 
 
 def notified() -> int:

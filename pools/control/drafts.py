@@ -53,6 +53,14 @@ def count() -> int:
     return Draft.objects.count()
 
 
+def path(draft: Draft) -> str:
+    """The object as differences name it: pools[web].backends[10.0.0.1:80]."""
+    row = draft.target
+    if isinstance(row, Backend):
+        return f"pools[{row.pool.name}].backends[{row.address}]"
+    return f"{'pools' if isinstance(row, Pool) else 'routes'}[{row}]"
+
+
 class SwitchError(ValueError):
     """Staged mode cannot be switched off; one line that says why, and the mend."""
 
