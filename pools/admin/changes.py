@@ -19,7 +19,7 @@ from pools.core import codec, masking
 from pools.core.document import Backend, Part, Pool, Route
 from pools.models.parts import PartModel
 
-MOST = 500  # lines on a page
+MOST = 200  # lines on a page
 _SHORT = 80  # letters of a value that is not folded
 
 # An address may hold brackets, and one field of a backend has no dots.

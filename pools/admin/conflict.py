@@ -32,11 +32,13 @@ _TOKEN = "pools.admin.opened"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Author:
-    """Who changed it, when, and what was done in words; `revision` None: in the draft."""
+    """Who changed it, when, what was done and what was said of it; `revision` None: in the
+    draft."""
 
     who: str
     at: datetime
     why: str
+    comment: str = ""
     revision: int | None = None
 
 
@@ -69,7 +71,7 @@ class Conflict:
         if self.now is None:
             return Problem((), _("it was deleted meanwhile. What you typed is below."))
         return Problem(
-            (), _("somebody else changed it meanwhile. Choose below what is to become of that.")
+            (), _("somebody else changed it meanwhile. Choose what is to become of that.")
         )
 
 
@@ -188,9 +190,15 @@ def _authors(admin: ModelAdmin[Any], was: Opened, row: PartModel | None) -> Iter
     versions = [opened.row_of(admin.model, was.row)] if was.row else []
     draft = row.draft_or_none() if row else None
     if draft:
-        yield Author(who=draft.who, at=draft.at, why=draft.comment)
+        yield Author(who=draft.who, at=draft.at, why="", comment=draft.comment)
     for each in authors.since(was.revision, [*versions, *([row] if row else [])]):
-        yield Author(who=each.who, at=each.created_at, why=each.why, revision=each.number)
+        yield Author(
+            who=each.who,
+            at=each.created_at,
+            why=each.why,
+            comment=each.comment,
+            revision=each.number,
+        )
 
 
 def _formsets(

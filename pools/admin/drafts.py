@@ -100,7 +100,6 @@ class DraftAdmin(Kept, base.ModelAdmin[Draft]):
             "more": max(0, len(found) - SHOWN),
             "own": len(own),
             "foreign": len(found) - len(own),
-            "problems": self._problems(own),
             "seen": _digest(own),
             "switches": self.has_switch_permission(request),
             **(extra_context or {}),
@@ -217,14 +216,6 @@ class DraftAdmin(Kept, base.ModelAdmin[Draft]):
 
     def _admin_of(self, model: Any) -> admin.ModelAdmin[Any] | None:
         return self.admin_site._registry.get(model)
-
-    def _problems(self, own: list[Draft]) -> list[str]:
-        """Why it cannot be published: what is in force changed since it was made."""
-        try:
-            drafts.document() if own else None
-        except DocumentError as error:
-            return [str(problem) for problem in error.problems]
-        return []
 
     def _refused(self, request: HttpRequest, error: Exception) -> HttpResponse:
         problems = error.problems if isinstance(error, DocumentError) else [error]

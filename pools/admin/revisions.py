@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 from pools.admin import base, changes, comment, followers, health, staging
 from pools.admin.history import Kept
 from pools.control import publish, restore
-from pools.control.diff import diff
+from pools.control.diff import diff_plain
 from pools.control.restore import RestoreError
 from pools.core.errors import DocumentError
 from pools.models import Revision
@@ -146,7 +146,7 @@ class RevisionAdmin(Kept, base.ModelAdmin[Revision]):
             said = _("Revision %(number)d came meanwhile: look again at what would change.")
             self.message_user(request, said % {"number": live}, messages.WARNING)
         try:
-            found = restore.changes(number)
+            found = restore.preview(number)
         except RestoreError as error:
             return self._refused(request, revision, error)
         return self._page(
@@ -212,7 +212,7 @@ def _since(number: int, before: int | None) -> SafeString | str:
     if before is None:
         return _("cannot be compared: the revision before it is no longer kept")
     try:
-        found = diff(publish.published(before), publish.published(number))
+        found = diff_plain(publish.kept(before), publish.kept(number))
     except DocumentError:
         return _("cannot be compared: written by another version of the program")
     return changes.rendered(found)

@@ -88,10 +88,14 @@ def published(number: int) -> Document:
     Raises DocumentError where another version of the program wrote what this one can't
     read.
     """
+    return compile.canonical(codec.parse(kept(number))) if number else Document()
+
+
+def kept(number: int) -> object:
+    """The document of a revision as it is kept, not parsed; the empty one for 0."""
     if number == 0:
-        return Document()
-    plain = Revision.objects.values_list("document", flat=True).get(number=number)
-    return compile.canonical(codec.parse(plain))
+        return {}
+    return Revision.objects.values_list("document", flat=True).get(number=number)
 
 
 def publish_pending() -> Revision | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pools.control import compile, publish
 from pools.control.apply import apply
-from pools.control.diff import Change, diff
+from pools.control.diff import Change, diff_plain
 from pools.control.publish import Outcome
 from pools.core.document import Document
 from pools.core.errors import DocumentError, PoolsError
@@ -14,6 +14,9 @@ from pools.models import Revision
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+
+_CHECKED = 50  # parts of a kind, before a page is shown
 
 
 class RestoreError(PoolsError):
@@ -29,22 +32,52 @@ def wanted(number: int) -> Document:
     try:
         return compile.checked(plain)
     except DocumentError as error:
-        first, *rest = error.problems
-        more = f" (and {len(rest)} more)" if rest else ""
-        raise RestoreError(
-            f"revision {number} no longer holds by this version's rules and settings: "
-            f"{' '.join(str(first).split())}{more}"
-        ) from None
+        raise _refusal(number, error) from None
 
 
 def changes(number: int) -> tuple[Change, ...]:
     """What restoring it would change in what is in force. Raises RestoreError."""
-    target = wanted(number)
+    wanted(number)
+    return preview(number)
+
+
+def preview(number: int) -> tuple[Change, ...]:
+    """As `changes`, for a page: what is kept is compared as it is, and of it the first parts
+    that are different are checked; `restore` checks all of them. Raises RestoreError."""
+    plain = Revision.objects.filter(number=number).values_list("document", flat=True).first()
+    if plain is None:
+        raise RestoreError(f"revision {number} is not kept: choose one that is")
     try:
-        now = publish.published(publish.revision())
-    except DocumentError:
-        now = Document()  # another version's: it is replaced whole
-    return diff(now, target)
+        found = diff_plain(publish.kept(publish.revision()), plain)
+        _check(plain, {_head(change.path) for change in found})
+    except DocumentError as error:
+        raise _refusal(number, error) from None
+    return found
+
+
+def _head(path: str) -> str:
+    return path.partition("]")[0]
+
+
+def _check(plain: Any, heads: set[str]) -> None:
+    """The parts that paths begin with, by the rules for each of them alone."""
+    found = {
+        kind: [part for part in plain.get(kind, ()) if f"{kind}[{part['name']}" in heads]
+        for kind in ("pools", "routes")
+    }
+    names = {part["pool"] for part in found["routes"][:_CHECKED]}
+    pools = [part for part in plain.get("pools", ()) if part["name"] in names]
+    pools += [part for part in found["pools"][:_CHECKED] if part["name"] not in names]
+    compile.checked({"pools": pools, "routes": found["routes"][:_CHECKED]})
+
+
+def _refusal(number: int, error: DocumentError) -> RestoreError:
+    first, *rest = error.problems
+    more = f" (and {len(rest)} more)" if rest else ""
+    return RestoreError(
+        f"revision {number} no longer holds by this version's rules and settings: "
+        f"{' '.join(str(first).split())}{more}"
+    )
 
 
 def restore(number: int, *, who: str, user: User | None = None, comment: str = "") -> Outcome:

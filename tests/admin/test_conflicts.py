@@ -197,9 +197,8 @@ def test_a_draft_of_somebody_else_counts(client, bob, url, web):
     opened = browser.form(client, url)
     browser.send(bob, url, policy="random", _comment="a try")
     told = post(client, url, opened, probe_path="/mine")
-    assert "bob , 0 minutes ago , in the draft : a try" in " ".join(
-        text(told).replace(",", " ,").replace(": a", " : a").split()
-    ).replace("\xa0", " ")
+    page = text(told).replace("\xa0", " ")
+    assert "bob" in page and "in the draft a try" in page
     post(client, url, browser.read(told), _conflict="merge")
     row = Pool.drafted.overlaid().get(pk=web.pk)
     assert (row.policy, row.probe_path) == ("random", "/mine")

@@ -110,7 +110,7 @@ def test_long_values_are_folded_and_thousands_of_changes_cut(client, web, monkey
     response = client.get(f"/admin/pools/revision/{outcome.revision.pk}/change/")
     assert "61 changes" in text(response)
     assert "and 41 more" in text(response)
-    changes.MOST = 500
+    monkeypatch.setattr(changes, "MOST", 500)
     response = client.get(f"/admin/pools/revision/{outcome.revision.pk}/change/")
     assert "<details>" in response.content.decode()
 
