@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
 import pytest
 from django.test import Client
 
@@ -220,3 +227,46 @@ def test_a_writer_that_gets_in_while_one_waits_for_its_turn_is_seen(
     monkeypatch.setattr(PublishedState, "lock", waited)
     told = post(client, url, opened, policy="least_requests")
     assert "Somebody else was faster" in text(told)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request, tmp_path):
+    """An empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/test.sqlite3"
+        return
+    server = request.getfixturevalue("postgres_url")
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE editors")
+        yield server.rpartition("/")[0] + "/editors"
+        admin.execute("DROP DATABASE editors WITH (FORCE)")
+
+
+def test_of_two_who_save_at_the_same_moment_one_is_told(database_url, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.admin.editors"],
+        check=False,
+        cwd=Path(__file__).resolve().parents[2],
+        env={
+            **os.environ,
+            "DATABASE_URL": database_url,
+            "DATA_DIR": str(tmp_path),
+            "ALLOWED_HOSTS": "testserver",
+            "WEB_PROXY": "false",
+            "DJANGO_SETTINGS_MODULE": "proxysite.settings",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "in_force": [[200, 302]] * 3,
+        "revisions": 4,
+        "staged": [[200, 302]] * 3,
+        "drafts": 1,
+        "kept": ["slow_start_s"],
+        "published": True,
+        "last": True,
+        "same": True,
+    }
