@@ -54,9 +54,9 @@ class DraftAdmin(Kept, base.ModelAdmin[Draft]):
 
     def has_view_permission(self, request: HttpRequest, obj: Draft | None = None) -> bool:
         """Who may see configuration may see what is to become of it."""
-        kinds = ("pool", "backend", "route")
         return super().has_view_permission(request, obj) or any(
-            request.user.has_perm(f"pools.view_{kind}") for kind in kinds
+            rows and rows.has_view_permission(request)
+            for rows in map(self._admin_of, drafts.MODELS)
         )
 
     def has_module_permission(self, request: HttpRequest) -> bool:

@@ -55,6 +55,9 @@ def rebase(
         elif edited and not deleted:
             extra.append(index)
     extra += range(_count(data, prefix, "INITIAL"), _count(data, prefix, "TOTAL"))
+    if now is None:  # rows name their object, where the theme sends that
+        for index in extra:
+            data.pop(f"{prefix}-{index}-{formset.fk.name}", None)
     _renumber(data, prefix, initial, extra)
 
 
