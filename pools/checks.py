@@ -24,6 +24,7 @@ IDS = {
     "POOLS_REDIS_URL": "pools.E008",
     "POOLS_POLL_INTERVAL_S": "pools.E009",
     "POOLS_PROBE_CONCURRENCY": "pools.E010",
+    "POOLS_STAGED": "pools.E034",
     "POOLS_KEEP_REVISIONS": "pools.E011",
     "POOLS_KEEP_EVENTS": "pools.E012",
     "POOLS_KEEP_HISTORY_DAYS": "pools.E028",

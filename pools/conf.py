@@ -80,6 +80,7 @@ class Conf:
     redis_url: Annotated[str, AfterValidator(_redis_url)] = ""
     poll_interval_s: Annotated[float, Strict(), _between(0, 60)] = 0.5
     probe_concurrency: Annotated[int, Strict(), _between(1, 65_536)] = 2000
+    staged: Flag = False
     keep_revisions: Annotated[int, Strict(), _between(1, 1_000_000)] = 1000
     keep_events: Annotated[int, Strict(), _between(1, 1_000_000)] = 1000
     keep_history_days: Annotated[float, Strict(), _between(0.1, 3650)] = 30.0

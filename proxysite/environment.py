@@ -94,6 +94,7 @@ class Environment:
     access_log_format: str
     certificates: Path | None
     web_proxy: bool
+    staged: bool
 
 
 def read(base_dir: Path) -> Environment:
@@ -136,6 +137,7 @@ def read(base_dir: Path) -> Environment:
         access_log_format=env.str("ACCESS_LOG_FORMAT", **_as("access_log_format")),
         certificates=_folder(env.str("CERTIFICATES", "")),
         web_proxy=env.bool("WEB_PROXY", True),
+        staged=env.bool("STAGED", False),
     )
 
 

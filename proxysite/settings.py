@@ -49,6 +49,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "pools.admin.banner.DraftBanner",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "proxysite.urls"
@@ -139,6 +140,7 @@ POOLS_MAX_TARGET_BYTES = _env.max_target_bytes
 POOLS_ACCESS_LOG = _env.access_log
 POOLS_ACCESS_LOG_FORMAT = _env.access_log_format
 POOLS_CERTIFICATES = _env.certificates
+POOLS_STAGED = _env.staged
 
 LOGGING = {
     "version": 1,

@@ -30,6 +30,11 @@ def _may_view(permission: str) -> Callable[[HttpRequest], bool]:
     return may
 
 
+def _may_review(request: HttpRequest) -> bool:
+    """Who may see configuration may see its draft."""
+    return any(_may_view(f"pools.{kind}")(request) for kind in ("pool", "backend", "route"))
+
+
 def _item(title: StrPromise, icon: str, model: str) -> dict[str, Any]:
     """An entry for a model, "pools.pool", shown to who may see its rows."""
     return {
@@ -97,6 +102,10 @@ UNFOLD = {
                 "items": [
                     _item(_("Health events"), "monitor_heart", "pools.healthevent"),
                     _item(_("Revisions"), "history", "pools.revision"),
+                    {
+                        **_item(_("Draft"), "edit_note", "pools.draft"),
+                        "permission": _may_review,
+                    },
                 ],
             },
             {

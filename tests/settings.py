@@ -30,6 +30,7 @@ for _name in (
     "REDIS_URL",
     "SECRET_KEY",
     "SECURE_COOKIES",
+    "STAGED",
     "TRUSTED_PROXIES",
     "TUNNEL_DRAIN_TIMEOUT",
     "WEB_PROXY",

@@ -17,8 +17,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
+from pools.admin import staging
 from pools.admin.sentences import named
-from pools.models import Backend, Channel, Pool
+from pools.models import Backend, Channel, Pool, Route
 
 # As ModelAdmin.get_deleted_objects: what goes (nested), how many of each kind, the kinds
 # that this user may not delete, and what stands in the way.
@@ -30,7 +31,8 @@ def of_pools(
 ) -> Deletion:
     """Pools go with their backends, and not while a routing rule leads to them."""
     rows = list(pools)
-    prefetch_related_objects(rows, "backends", "routes")
+    prefetch_related_objects(rows, "backends")
+    led = _led_to(rows, request)
     listing: list[Any] = []
     protected: list[str] = []
     count = 0
@@ -45,11 +47,23 @@ def of_pools(
                 named(route),
                 _("delete it first, or lead it to another pool than %(pool)s") % {"pool": pool},
             )
-            for route in pool.routes.all()
+            for route in led.get(pool.pk, ())
         ]
     counts = {_("pools"): len(rows)} | ({_("backends"): count} if count else {})
     kinds = [Pool, Backend] if count else [Pool]
     return listing, counts, _lacking(kinds, request, site), protected
+
+
+def _led_to(pools: Sequence[Pool], request: HttpRequest) -> dict[int, list[Route]]:
+    """The routing rules that lead to pools; in staged mode, as the draft has it."""
+    if staging.staged(request):
+        routes = Route.drafted.all().overlaid().not_removed()
+    else:
+        routes = Route.drafted.filter(pool__in=pools)
+    found: dict[int, list[Route]] = {}
+    for route in routes:
+        found.setdefault(route.pool_id, []).append(route)
+    return found
 
 
 def of_backends(

@@ -1,23 +1,16 @@
-"""What happened, to read only: flips of health, and revisions with what each changed."""
+"""What happened, to read only: flips of health. Revisions are in pools.admin.revisions."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from pools.admin import base, health
-from pools.control import publish
-from pools.control.diff import diff
-from pools.core.errors import DocumentError
 from pools.core.probing import Verdict
-from pools.models import HealthEvent, Revision
-
-CHANGES_SHOWN = 500
+from pools.models import HealthEvent
 
 
 class Kept:
@@ -55,53 +48,3 @@ class HealthEventAdmin(Kept, base.ModelAdmin[HealthEvent]):
             health.badge(Verdict(event.old)),
             health.badge(Verdict(event.new)),
         )
-
-
-@admin.register(Revision)
-class RevisionAdmin(Kept, base.ModelAdmin[Revision]):
-    list_display = ("number", "when", "who", "why")
-    list_filter = ("created_at",)
-    search_fields = ("who", "why")
-    fields = (*list_display, "changes")
-    readonly_fields = ("changes",)
-
-    class Media:
-        css = {"all": ("pools/admin.css",)}
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Revision]:
-        # A document may have megabytes, and a page shows a hundred revisions.
-        return super().get_queryset(request).defer("document")
-
-    @admin.display(description="created at", ordering="created_at")
-    def when(self, revision: Revision) -> str:
-        return health.moment(revision.created_at)
-
-    @admin.display(description="changes")
-    def changes(self, revision: Revision) -> SafeString | str:
-        """What is different from the revision before, one line each."""
-        found = vars(revision)
-        if "changes" not in found:  # a page asks several times, and documents may be large
-            found["changes"] = _changes(revision)
-        return cast("SafeString | str", found["changes"])
-
-
-_KINDS = {"+": "added", "-": "removed", "~": "edited"}
-
-
-def _changes(revision: Revision) -> SafeString | str:
-    earlier = Revision.objects.filter(number__lt=revision.number)
-    before = earlier.values_list("number", flat=True).first() or 0
-    if not before and revision.number > 1:
-        return "cannot be compared: the revision before it is no longer kept"
-    try:
-        found = diff(publish.published(before), publish.published(revision.number))
-    except DocumentError:
-        return "cannot be compared: written by another version of the program"
-    lines = format_html_join(
-        "",
-        '<li class="pools-change-{}">{}</li>',
-        ((_KINDS[change.kind], str(change)) for change in found[:CHANGES_SHOWN]),
-    )
-    more = len(found) - CHANGES_SHOWN
-    rest = format_html("<li>and {} more</li>", more) if more > 0 else ""
-    return format_html('<ul class="pools-changes">{}{}</ul>', lines, rest)

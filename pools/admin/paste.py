@@ -21,7 +21,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 
-from pools.admin import filters, probed
+from pools.admin import filters, probed, staging
 from pools.admin.paste_forms import ChoosingForm, NewPoolForm, PasteForm
 from pools.admin.publishing import PublishingAdmin
 from pools.admin.sentences import listed
@@ -129,19 +129,31 @@ class Pasting(PublishingAdmin[Pool]):
             if new
             else f"Changed pool {pool}: added {added}"
         )
+        rows = [Backend(pool=pool) for _part in parts]
+        for row, part in zip(rows, parts, strict=True):
+            row.assign(part)
+        if new:
+            # What an admin does with a pool before it is saved is done with this one, too.
+            self.save_model(request, pool, cast("Any", form), change=False)
+        if staging.staged(request):
+            with self.drafting(request) as draft:
+                for each in ([pool] if new else []) + rows:
+                    draft.keep(each)
+        else:
+            self._publish(request, pool, rows, why)
+        self.message_user(request, f"{why}.", messages.SUCCESS)
+        return redirect(reverse(f"{self.admin_site.name}:pools_pool_change", args=(pool.pk,)))
+
+    def _publish(
+        self, request: HttpRequest, pool: Pool, rows: Sequence[Backend], why: str
+    ) -> None:
+        new = pool.pk is None
         with self.publishing(request, why):
             if new:
-                # What an admin does with a pool before it is saved is done with this one, too.
-                self.save_model(request, pool, cast("Any", form), change=False)
                 pool.save()
-            rows = [Backend(pool=pool) for _part in parts]
-            for row, part in zip(rows, parts, strict=True):
-                row.assign(part)
             Backend.objects.bulk_create(rows)
             logged: Any = [pool, *rows] if new else rows
             LogEntry.objects.log_actions(cast("int", request.user.pk), logged, ADDITION, why)
-        self.message_user(request, f"{why}.", messages.SUCCESS)
-        return redirect(reverse(f"{self.admin_site.name}:pools_pool_change", args=(pool.pk,)))
 
 
 def _tested(form: PasteForm) -> dict[str, Any]:

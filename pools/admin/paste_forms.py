@@ -57,7 +57,10 @@ class PasteForm(forms.Form):
         """The addresses that the pool has already."""
         if self.pool is None or self.pool.pk is None:
             return ()
-        return [row.address for row in self.pool.backends.only("host", "port").order_by()]
+        return [
+            row.address
+            for row in self.pool.backends(manager="drafted").only("host", "port").order_by()
+        ]
 
     @property
     def backends(self) -> list[document.Backend]:

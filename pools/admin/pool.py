@@ -29,6 +29,7 @@ from pools.admin import (
     numbers,
     plots,
     probe,
+    staging,
     tags,
     traffic,
 )
@@ -53,7 +54,7 @@ _ROWS = {
 }
 
 
-class BackendFormSet(base.InlineFormSet[Backend, Pool, "forms.ModelForm[Backend]"]):
+class BackendFormSet(staging.DraftedFormSet[Backend, Pool, "forms.ModelForm[Backend]"]):
     """Says at its field when two rows are one backend, however they are spelt.
 
     Django compares what was typed; here the canonical addresses count.
@@ -71,7 +72,7 @@ class BackendFormSet(base.InlineFormSet[Backend, Pool, "forms.ModelForm[Backend]
         super().clean()
 
 
-class BackendInline(address.Typed, base.TabularInline[Backend, Pool]):
+class BackendInline(address.Typed, staging.DraftedInline, base.TabularInline[Backend, Pool]):
     model = Backend
     formset = BackendFormSet
     fields = (
@@ -197,10 +198,7 @@ class PoolAdmin(PoolList):
         """Whether the backends are rows of the form; what came back was told when it left."""
         if request.method == "POST":
             return "backends-TOTAL_FORMS" in request.POST
-        return obj is None or self._backends(obj) <= INLINE_MOST
-
-    def _backends(self, pool: Pool) -> int:
-        return glance.of_pool(pool).tally.total
+        return obj is None or obj.backends(manager="drafted").count() <= INLINE_MOST
 
     @admin.display(description="panic")
     def panic(self, pool: Pool) -> SafeString:

@@ -13,7 +13,6 @@ from django.db.models import Model
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from pools.control.publish import Outcome
 from pools.core.document import AdminState
 from pools.models import Backend
 
@@ -61,12 +60,6 @@ def deleted(rows: Sequence[Model]) -> str:
 def moved(backends: Sequence[Backend], state: AdminState) -> str:
     """ "Drained web/10.0.0.1:80 and web/10.0.0.2:80"."""
     return f"{_DID[state]} {listed(backend.key for backend in backends)}"
-
-
-def in_force(outcome: Outcome) -> str:
-    if outcome.revision is None:
-        return _("Nothing in it is different: no new revision.")
-    return _("In force as revision %(number)d.") % {"number": outcome.revision.number}
 
 
 def named(row: Model) -> str:

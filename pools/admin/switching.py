@@ -190,7 +190,7 @@ class Switching(PublishingAdmin[Backend]):
         """One change of all of them; `values` say nothing of where a backend is."""
         with self.publishing(request, why):
             for begin in range(0, len(backends), _AT_ONCE):
-                rows = Backend.objects.filter(
+                rows = Backend.drafted.filter(
                     pk__in=[row.pk for row in backends[begin : begin + _AT_ONCE]]
                 )
                 rows.update(**values)

@@ -33,6 +33,11 @@ def document() -> Document:
         ],
         "routes": [row.plain() for row in RouteRow.objects.select_related("pool")],
     }
+    return of_plain(plain)
+
+
+def of_plain(plain: dict[str, Any]) -> Document:
+    """The canonical document of rows as plain data; raises DocumentError with paths by name."""
     try:
         return checked(plain)
     except DocumentError as error:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from pools.control.compile import canonical, name_of
 from pools.core import codec
-from pools.core.document import Document
+from pools.core.document import Backend, Document, Pool, Route
+from pools.core.errors import DocumentError, Problem
 
 _SHOWN = 120
 _MAPPINGS = frozenset(name for _, name in codec.MAPPINGS)
@@ -42,18 +43,90 @@ def diff(old: Document, new: Document) -> tuple[Change, ...]:
 
     Something added or removed is one change, and one more for each backend in it.
     """
+    before, after = _differing(old, new)
     return tuple(
         _mappings(
             "",
-            codec.to_plain(canonical(old), defaults=True),
-            codec.to_plain(canonical(new), defaults=True),
+            codec.to_plain(canonical(before), defaults=True),
+            codec.to_plain(canonical(after), defaults=True),
         )
     )
 
 
+def diff_plain(old: object, new: object) -> tuple[Change, ...]:
+    """As `diff`, of documents as revisions keep them: canonical, with every default. They are
+    not parsed, which takes long of many backends; what an older version did not know has its
+    default. Raises DocumentError where something has no form of a document.
+    """
+    try:
+        before, after = (_by_kind(document) for document in (old, new))
+        return tuple(_mappings("", *_completed(before, after)))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DocumentError(
+            [Problem((), f"is no document of this version: {error!r}")]
+        ) from None
+
+
+def _by_kind(document: Any) -> dict[str, dict[str, dict[str, Any]]]:
+    return {kind: _by_name(document.get(kind, ())) for kind in ("pools", "routes")}
+
+
+def _completed(*documents: dict[str, dict[str, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    """Documents without what is equal in both, and with every default."""
+    first, second = documents
+    for found in documents:
+        plain = {}
+        for kind, parts in found.items():
+            changed = [
+                part
+                for name, part in parts.items()
+                if first[kind].get(name) != second[kind].get(name)
+            ]
+            plain[kind] = [_complete(part, _DEFAULTS[kind]) for part in changed]
+        yield plain
+
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "pools": codec.to_plain(Pool(name="-"), defaults=True),
+    "routes": codec.to_plain(Route(name="-", pool="-"), defaults=True),
+    "backends": codec.to_plain(Backend(host="-", port=1), defaults=True),
+}
+
+
+def _complete(part: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    found = {**usual, **part}
+    for key, value in usual.items():
+        if key == "backends":
+            known = _DEFAULTS[key]
+            found[key] = [
+                one if known.keys() <= one.keys() else {**known, **one} for one in found[key]
+            ]
+        elif isinstance(value, dict) and key not in _MAPPINGS:
+            found[key] = _complete(found[key], value)
+    return found
+
+
+def _differing(old: Document, new: Document) -> tuple[Document, Document]:
+    """Both without what is equal in them: of many pools one differs, mostly."""
+    pools = {part.name: part for part in old.pools}
+    routes = {part.name: part for part in old.routes}
+    same = {part.name for part in new.pools if pools.get(part.name) == part}
+    led = {part.name for part in new.routes if routes.get(part.name) == part}
+    first, second = (
+        Document(
+            pools=tuple(part for part in found.pools if part.name not in same),
+            routes=tuple(part for part in found.routes if part.name not in led),
+        )
+        for found in (old, new)
+    )
+    return first, second
+
+
 def _mappings(at: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
     for key, before in old.items():
-        after = new[key]
+        after: Any = new.get(key)
+        if before == after:
+            continue
         path = f"{at}.{key}" if at else key
         if key in ("pools", "routes", "backends"):
             yield from _named(path, _by_name(before), _by_name(after))
@@ -61,13 +134,15 @@ def _mappings(at: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Cha
             yield from _named(path, before, after)
         elif isinstance(before, dict):
             yield from _mappings(path, before, after)
-        elif before != after:
+        else:
             yield Change(kind="~", path=path, old=before, new=after)
 
 
 def _named(at: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
     """Things with names: what is in both is compared, the rest came or went."""
     for name in sorted(old.keys() | new.keys()):
+        if old.get(name) == new.get(name):
+            continue
         path = f"{at}[{name}]"
         if name not in old:
             yield Change(kind="+", path=path, new=new[name])
@@ -77,7 +152,7 @@ def _named(at: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change
             yield from _backends(path, old[name], {})
         elif isinstance(old[name], dict):
             yield from _mappings(path, old[name], new[name])
-        elif old[name] != new[name]:
+        else:
             yield Change(kind="~", path=path, old=old[name], new=new[name])
 
 

@@ -17,12 +17,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db import connections, transaction
 from django.db.models import F
 
-from pools.control import compile, wake
+from pools.control import clock, compile, wake
+from pools.control.diff import diff
 from pools.core import codec
 from pools.core.document import Document
 from pools.core.errors import DocumentError
@@ -47,9 +49,12 @@ class Outcome:
 
 
 @contextmanager
-def change(*, who: str, user: User | None = None, why: str = "") -> Iterator[Outcome]:
+def change(
+    *, who: str, user: User | None = None, why: str = "", comment: str = ""
+) -> Iterator[Outcome]:
     """Change rows in here; at the end they are compiled, checked and published.
 
+    `why` says what was done, `comment` what the one who did it has to say of it.
     Raises DocumentError, with everything rolled back, where the rows do not hold.
     Changes may be nested in one another and in a transaction of the caller's.
     """
@@ -58,8 +63,11 @@ def change(*, who: str, user: User | None = None, why: str = "") -> Iterator[Out
         state = PublishedState.lock()
         yield outcome
         document = compile.document()
-        if document != _readable(state.revision):
-            outcome.revision = _publish(state, document, who, user, why)
+        before = _readable(state.revision)
+        if document != before:
+            made = Revision(user=user, who=who, why=why, comment=comment)
+            made.changes = len(diff(before, document)) if before else None
+            outcome.revision = _publish(state, document, made)
 
 
 def revision() -> int:
@@ -68,16 +76,26 @@ def revision() -> int:
     return live.values_list("revision", flat=True).first() or 0
 
 
+def made_at(number: int) -> datetime | None:
+    """When a revision was made, by the database's clock."""
+    found = Revision.objects.filter(number=number)
+    return found.values_list("created_at", flat=True).first()
+
+
 def published(number: int) -> Document:
     """The canonical document of a revision, the empty one for 0.
 
     Raises DocumentError where another version of the program wrote what this one can't
     read.
     """
+    return compile.canonical(codec.parse(kept(number))) if number else Document()
+
+
+def kept(number: int) -> object:
+    """The document of a revision as it is kept, not parsed; the empty one for 0."""
     if number == 0:
-        return Document()
-    plain = Revision.objects.values_list("document", flat=True).get(number=number)
-    return compile.canonical(codec.parse(plain))
+        return {}
+    return Revision.objects.values_list("document", flat=True).get(number=number)
 
 
 def publish_pending() -> Revision | None:
@@ -113,7 +131,7 @@ def rows_digest() -> bytes:
     with connection.cursor() as cursor:
         for model in (Pool, Backend, Route):
             table = connection.ops.quote_name(model._meta.db_table)
-            cursor.execute(f"SELECT * FROM {table} ORDER BY id")
+            cursor.execute(f"SELECT * FROM {table} WHERE published ORDER BY id")
             while rows := cursor.fetchmany(_FETCHED):
                 digest.update(repr(rows).encode())
             digest.update(b"\0")
@@ -138,18 +156,13 @@ def _readable(number: int) -> Document | None:
         return None  # to be replaced
 
 
-def _publish(
-    state: PublishedState,
-    document: Document,
-    who: str,
-    user: User | None,
-    why: str,
-) -> Revision:
+def _publish(state: PublishedState, document: Document, revision: Revision) -> Revision:
+    """Keep the document as this revision, which lacks it and its number."""
     # In full, so that an old revision keeps its meaning when a default changes.
-    plain = codec.to_plain(document, defaults=True)
-    revision = Revision.objects.create(
-        number=state.revision + 1, document=plain, user=user, who=who, why=why
-    )
+    revision.document = codec.to_plain(document, defaults=True)
+    revision.number = state.revision + 1
+    revision.created_at = clock.ask()  # processes tell by it when they took it over
+    revision.save()
     PublishedState.objects.update(revision=revision.number)
     transaction.on_commit(wake.wake)
     return revision

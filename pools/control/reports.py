@@ -1,6 +1,6 @@
 """The report of a process that carries traffic: what is not as usual in it.
 
-    {"revision": 12,
+    {"revision": 12, "took_s": 0.6,
      "ejected": {"web/10.0.0.1:80": {"until": "2026-11-23T09:05:08Z", "why": "5 failed ..."}},
      "panic": ["web"],
      "leaving": {"web/10.0.0.2:80": {"requests": 3, "tunnels": 1}},
@@ -8,6 +8,8 @@
      "listens": ["http://0.0.0.0:8080"]}
 
 Rules:
+- `took_s` is how long after the revision was made the process took it over, by the database's
+  clock; a process that began with it does not tell it.
 - The revision is read first: who reads of it there finds all that was in flight with a
   backend that it drains.
 - `until` is by the process's own clock. It stays as it was told while it is that, to the
@@ -38,8 +40,14 @@ _SAME = timedelta(seconds=1.5)
 Certificates = Callable[[], list[dict[str, str]]]
 
 
-def of(engine: Engine, before: Report, certificates: Certificates | None = None) -> Report:
-    """What is to be told now; `before` is the report before it, or empty."""
+def of(
+    engine: Engine,
+    before: Report,
+    certificates: Certificates | None = None,
+    took: tuple[int, float] | None = None,
+) -> Report:
+    """What is to be told now; `before` is the report before it, or empty. `took`: a revision,
+    and the seconds after which it was taken over."""
     revision = engine.snapshot.revision
     notable = engine.notable()
     now, told = timezone.now(), before.get("ejected", {})
@@ -55,6 +63,8 @@ def of(engine: Engine, before: Report, certificates: Certificates | None = None)
             for leaving in notable.leaving[:MOST]
         },
     }
+    if took and took[0] == revision:
+        report["took_s"] = round(took[1], 2)
     if certificates is not None:
         report["certificates"] = certificates()
     return report
@@ -118,6 +128,12 @@ def listens(processes: Iterable[Told]) -> list[str]:
         urls = told.report.get("listens")
         found.update((str(url), None) for url in (urls if isinstance(urls, list) else ()))
     return list(found)
+
+
+def took_s(told: Told) -> float | None:
+    """How long after its revision was made a process took it over, as it told."""
+    found = told.report.get("took_s")
+    return float(found) if isinstance(found, int | float) else None
 
 
 def ejections(processes: Iterable[Told]) -> dict[str, list[Ejected]]:

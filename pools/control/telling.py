@@ -37,6 +37,7 @@ class Telling:
         self._certificates = certificates
         self._listens = list(listens)
         self._report: processes.Report = {}
+        self.took: tuple[int, float] | None = None  # see reports.of
         self._read_at = 0.0
         self._failed = ""
 
@@ -46,7 +47,7 @@ class Telling:
             self.probing = _AWAY
             return
         try:
-            self._report = reports.of(engine, self._report, self._certificates)
+            self._report = reports.of(engine, self._report, self._certificates, self.took)
             if self._listens:
                 self._report["listens"] = self._listens
             self._row.tell(self._report)

@@ -173,15 +173,20 @@ class Watcher:
             )
             self._health_version = state.health_version
         if new:  # after health, so that no backend known to be down is tried first
-            self._load(state.revision)
+            self._load(state.revision, now, tick)
         if self._folder and self._health != self._health_kept:
             self._keep_health(self._folder)
         self._end_ejections(now)
 
-    def _load(self, number: int) -> None:
+    def _load(self, number: int, now: datetime, tick: float) -> None:
+        """Take a revision over; `now` is the database's time at `tick` of time.monotonic."""
+        began = self._revision is None
         try:
             document = publish.published(number)
             self._swap(document, number)
+            if not began and (made_at := publish.made_at(number)):
+                passed_s = (now - made_at).total_seconds() + time.monotonic() - tick
+                self.telling.took = number, max(0.0, passed_s)
         except (DocumentError, UnicodeError) as error:
             # Of another version of the program. It stays as it is: no second try.
             logger.error("revision %d cannot be used, going on without: %s", number, error)

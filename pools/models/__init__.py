@@ -1,6 +1,7 @@
 from pools.models.alert import Alert, Delivery, Evaluation, Telling
 from pools.models.backend import Backend
 from pools.models.channel import Channel
+from pools.models.draft import Draft
 from pools.models.health import (
     BackendHealth,
     HealthEvent,
@@ -20,6 +21,7 @@ __all__ = [
     "BackendHealth",
     "Channel",
     "Delivery",
+    "Draft",
     "Evaluation",
     "HealthEvent",
     "LatencyBucket",

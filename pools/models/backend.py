@@ -19,6 +19,7 @@ _BACKEND = document.Backend(host="localhost")
 
 class Backend(PartModel):
     part_kind = document.Backend
+    identity = ("pool", "host", "port")
 
     pool = models.ForeignKey(
         Pool, verbose_name=_("pool"), on_delete=models.CASCADE, related_name="backends"

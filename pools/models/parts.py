@@ -15,15 +15,20 @@ import typing
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from pools.core import codec
 from pools.core.document import Backend, Part, Pool, Route
 from pools.core.errors import DocumentError, Path, Problem
+from pools.models.drafting import Drafted, InForce
+
+if TYPE_CHECKING:
+    from pools.models.draft import Draft
 
 # Parts that are rows of their own, not columns of the row above.
 OWN_ROWS = frozenset({"backends"})
@@ -72,9 +77,16 @@ def column_at(kind: type[Part], path: Path) -> tuple[str, Path]:
 
 
 class PartModel(models.Model):
-    """A row that holds one part of kind `part_kind`."""
+    """A row that holds one part of kind `part_kind`. `identity`: the columns that tell it
+    from others. What `objects` and `drafted` know is said in pools.models.drafting."""
 
     part_kind: ClassVar[type[Part]]
+    identity: ClassVar[tuple[str, ...]] = ("name",)
+
+    published = models.BooleanField(default=True, editable=False)
+
+    objects = InForce()
+    drafted = Drafted()
 
     class Meta:
         abstract = True
@@ -136,6 +148,48 @@ class PartModel(models.Model):
         super().clean()
         with suppress(DocumentError):
             self.assign(self.part())
+
+    def validate_unique(self, exclude: Collection[str] | None = None) -> None:
+        """As Django's, which knows rows in force alone, and against what a draft adds."""
+        super().validate_unique(exclude)
+        wanted = {name: getattr(self, name, None) for name in self.identity}
+        if any(name in (exclude or ()) or value is None for name, value in wanted.items()):
+            return
+        if any(isinstance(value, PartModel) and value.pk is None for value in wanted.values()):
+            return
+        others = type(self).drafted.filter(published=False, **wanted).exclude(pk=self.pk)
+        if others.exists():
+            field = self.identity[min(1, len(self.identity) - 1)]
+            raise ValidationError({field: _("The draft adds one of this name already.")})
+
+    # What a draft makes of it
+
+    @classmethod
+    def draft_columns(cls) -> tuple[str, ...]:
+        """The attributes that a draft may change: the part's columns and what it refers to."""
+        names = {**COLUMNS[cls.part_kind], **dict.fromkeys(("pool",))}
+        return tuple(
+            field.attname for field in cls._meta.concrete_fields if field.name in names
+        )
+
+    def draft_or_none(self) -> Draft | None:
+        """What a draft makes of it, as it was loaded with the row: by `overlaid` or
+        `prefetch_related("draft")`."""
+        return self._state.fields_cache.get("draft")
+
+    @property
+    def removed(self) -> bool:
+        """Whether the draft removes it."""
+        draft = self.draft_or_none()
+        return draft is not None and draft.removed
+
+    def overlay(self) -> typing.Self:
+        """This row with the draft's values; not to be saved."""
+        draft = self.draft_or_none()
+        for column, value in (draft.values if draft else {}).items():
+            if column in self.draft_columns():
+                setattr(self, column, value)
+        return self
 
     def _problems(self) -> Iterable[Problem]:
         """Of values alone, and where there are none, of values with each other."""

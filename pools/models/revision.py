@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import F
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
@@ -13,7 +14,7 @@ class Revision(models.Model):
 
     number = models.PositiveIntegerField(_("number"), unique=True)
     document = models.JSONField(_("document"))
-    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("user"),
@@ -29,12 +30,24 @@ class Revision(models.Model):
         help_text=_("Name of the user, or of the command that did it."),
     )
     why = models.CharField(_("why"), blank=True, default="")
+    comment = models.CharField(
+        _("comment"),
+        blank=True,
+        default="",
+        help_text=_("What the one who made it had to say."),
+    )
+    changes = models.PositiveIntegerField(
+        _("changes"),
+        null=True,
+        help_text=_("How many there are since the revision before; null: not counted."),
+    )
 
     class Meta:
         verbose_name = _("revision")
         verbose_name_plural = _("revisions")
         ordering = ("-number",)
         get_latest_by = "number"
+        permissions = (("restore_revision", "Can restore a revision"),)
 
     def __str__(self) -> str:
         return f"revision {self.number}"
@@ -47,10 +60,13 @@ class PublishedState(models.Model):
 
     revision = models.PositiveIntegerField(default=0)
     health_version = models.PositiveBigIntegerField("health version", default=0)
+    # Whether edits gather as a draft; null: as POOLS_STAGED says.
+    staged = models.BooleanField(null=True, default=None)
 
     class Meta:
         verbose_name = "published state"
         verbose_name_plural = "published state"
+        permissions = (("switch_staged", "Can switch staged mode"),)
         constraints = [
             models.CheckConstraint(condition=models.Q(pk=1), name="pools_one_published_state")
         ]

@@ -29,8 +29,8 @@ class Form(HTMLParser):
         name, value = attrs.get("name") or "", attrs.get("value") or ""
         if tag == "input" and name:
             kind = attrs.get("type")
-            if kind not in ("submit", "checkbox") or (
-                kind == "checkbox" and "checked" in attrs
+            if kind not in ("submit", "checkbox", "radio") or (
+                kind in ("checkbox", "radio") and "checked" in attrs
             ):
                 self.values.setdefault(name, []).append(
                     value or ("on" if kind == "checkbox" else "")

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import copy
 
+import pytest
+
 from pools.control import compile
-from pools.control.diff import diff
+from pools.control.diff import diff, diff_plain
+from pools.core import codec
 from pools.core.document import Document
+from pools.core.errors import DocumentError
 from tests.control.site import FULL
 
 
@@ -66,3 +70,62 @@ def test_a_change_holds_its_values():
     change = diff(Document(), compile.checked({"pools": [{"name": "a"}]}))[0]
     assert (change.kind, change.path, change.old) == ("+", "pools[a]", None)
     assert change.new["name"] == "a"
+
+
+PLAIN = {
+    "pools": [
+        {"name": "web", "backends": [{"host": "10.0.0.1", "port": 80}]},
+        {"name": "spare"},
+    ],
+    "routes": [{"name": "api", "pool": "web", "request_headers": {"set": {"X-A": "1"}}}],
+}
+
+
+def full(plain):
+    return codec.to_plain(compile.canonical(codec.parse(plain)), defaults=True)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        PLAIN,
+        {"pools": []},
+        {**PLAIN, "routes": []},
+        {**PLAIN, "routes": [{"name": "api", "pool": "spare"}]},
+        {
+            **PLAIN,
+            "pools": [
+                {
+                    "name": "web",
+                    "policy": "random",
+                    "probe": {"headers": {"X-B": "2"}},
+                    "backends": [
+                        {"host": "10.0.0.1", "port": 80, "weight": 2},
+                        {"host": "::1", "port": 80},
+                    ],
+                }
+            ],
+            "routes": [{"name": "new", "pool": "web"}],
+        },
+    ],
+)
+def test_kept_documents_differ_as_parsed_ones_do(changed):
+    old, new = codec.parse(PLAIN), codec.parse(changed)
+    assert diff_plain(full(PLAIN), full(changed)) == diff(old, new)
+    assert diff_plain({}, full(changed)) == diff(codec.parse({}), new)
+
+
+def test_what_an_older_version_did_not_know_has_its_default():
+    older = full(PLAIN)
+    for pool in older["pools"]:
+        del pool["slow_start_s"], pool["probe"]["fall"]
+    for backend in older["pools"][1]["backends"]:
+        del backend["max_in_flight"]
+    newer = full({**PLAIN, "routes": []})
+    assert [change.path for change in diff_plain(older, newer)] == ["routes[api]"]
+
+
+@pytest.mark.parametrize("what", [[], {"pools": "none"}, {"pools": [{}]}, {"pools": [1]}])
+def test_what_is_no_document_is_said_to_be_none(what):
+    with pytest.raises(DocumentError):
+        diff_plain(what, full(PLAIN))

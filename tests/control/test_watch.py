@@ -13,7 +13,7 @@ from django.db import OperationalError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from pools.control import compile, last_good, publish, wake, watch
+from pools.control import compile, last_good, publish, reports, wake, watch
 from pools.control.apply import apply
 from pools.core.probing import Verdict
 from pools.core.request import RequestHead
@@ -407,3 +407,20 @@ def test_redis_away_is_said_once_and_fails_nothing(settings, caplog):
     wake.wake()
     assert len(caplog.records) == 1
     assert "Redis is away" in caplog.text
+
+
+def test_a_process_tells_how_soon_it_took_a_revision_over():
+    watcher = watch.Watcher()
+    publish_site()
+    watcher.look()
+    assert watcher.telling.took is None  # it began with it
+    number = publish_site({**SITE, "routes": []})
+    made_at = publish.made_at(number)
+    Revision.objects.filter(number=number).update(created_at=made_at - timedelta(hours=1))
+    watcher.look()
+    took, after_s = watcher.telling.took
+    assert took == number
+    assert 3600 <= after_s < 3700
+    report = reports.of(watcher.engine, {}, None, watcher.telling.took)
+    assert report["took_s"] == round(after_s, 2)
+    assert "took_s" not in reports.of(watcher.engine, {}, None, (number - 1, 1.0))

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
-from django.db import Error
+from django.core.management.base import CommandParser
 
 from pools.control import compile, files, publish
 from pools.control.apply import apply
-from pools.control.diff import Change, diff
+from pools.control.diff import diff
 from pools.core import codec
 from pools.core.document import Document
-from pools.core.errors import DocumentError, Problem
+from pools.core.errors import DocumentError
+from pools.management.revising import Revising, plain_changes
 from pools.management.terminal import who
 
-DIFFERENT, WRONG = 1, 2
+DIFFERENT = 1
 
 
-class Command(BaseCommand):
-    help = "Export, check, compare and apply the configuration as YAML."
+class Command(Revising):
+    help = (
+        "Export, check, compare and apply the configuration as YAML; list and restore "
+        "revisions; publish the draft."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -40,7 +41,7 @@ class Command(BaseCommand):
         applied.add_argument("--why", default="", metavar="TEXT", help="kept with the revision")
         for verb in (check, compared, applied):
             verb.add_argument("file", metavar="FILE", help="YAML or JSON; -: standard input")
-        for verb in (export, check, compared, applied):
+        for verb in (export, check, compared, applied, *self.add_revising(verbs)):
             verb.add_argument("--json", action="store_true", help="answer in JSON")
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
@@ -54,6 +55,13 @@ class Command(BaseCommand):
                 self.diff(options["file"])
             case "apply":
                 self.apply(options["file"], dry_run=options["dry_run"], why=options["why"])
+            case "revisions":
+                self.revisions(most=options["n"])
+            case "restore":
+                known = {name: options[name] for name in ("dry_run", "comment")}
+                self.restore(options["number"], **known)
+            case "draft":
+                self.draft(options["act"], options["objects"], comment=options["comment"])
 
     def export(self, *, full: bool, output: str | None) -> None:
         with self.database():
@@ -89,7 +97,7 @@ class Command(BaseCommand):
         with self.database():
             changes = diff(compile.document(), wanted)
         if self.json:
-            self.print_json({"changes": _plain(changes)})
+            self.print_json({"changes": plain_changes(changes)})
         else:
             self.print_changes(changes)
         if changes:
@@ -97,7 +105,7 @@ class Command(BaseCommand):
 
     def apply(self, file: str, *, dry_run: bool, why: str) -> None:
         wanted = self.read(file)
-        number = None
+        outcome = None
         with self.database():
             if dry_run:
                 changes = diff(compile.document(), wanted)
@@ -105,19 +113,9 @@ class Command(BaseCommand):
                 with publish.change(who=who("config apply"), why=why) as outcome:
                     changes = diff(self.rows_to_replace(), wanted)
                     apply(wanted)
-                number = outcome.revision.number if outcome.revision else None
-        if self.json:
-            self.print_json({"changes": _plain(changes), "revision": number})
-            return
-        self.print_changes(changes)
-        if number is not None:
-            self.stdout.write(f"Published as revision {number}.")
-        elif changes:
-            self.stdout.write("Nothing was changed: this was a dry run.")
-        else:
-            self.stdout.write("Nothing to change.")
+            self.print_done(changes, outcome)
 
-    # --- reading and saying ------------------------------------------------------------
+    # --- reading -------------------------------------------------------------------------
 
     def read(self, file: str) -> Document:
         """The document of a file; what is wrong with it ends the command."""
@@ -131,55 +129,3 @@ class Command(BaseCommand):
             self.fail(file, str(error))
         except DocumentError as error:
             self.fail(file, *error.problems)
-
-    def rows_to_replace(self) -> Document:
-        """What the rows say; nothing, with a word on it, where they do not hold."""
-        try:
-            return compile.document()
-        except DocumentError as error:
-            self.stderr.write(f"the database does not hold and is replaced whole: {error}")
-            return Document()
-
-    @contextmanager
-    def database(self) -> Iterator[None]:
-        """Trouble with the rows, or with reaching them, ends the command."""
-        try:
-            yield
-        except DocumentError as error:
-            self.fail("the database", *error.problems)
-        except Error as error:
-            reason = str(error)
-            mend = "is it there, and is `migrate` done?"
-            if "locked" in reason:  # SQLite's word for a writer that takes long
-                mend = "somebody else is writing: try again"
-            self.fail("the database", f"{reason} ({mend})")
-
-    def fail(self, where: str, *problems: Problem | str) -> NoReturn:
-        """A line for each problem, with where it is first; exit 2."""
-        if self.json:
-            found = [
-                {"path": problem.where, "message": problem.message}
-                if isinstance(problem, Problem)
-                else {"path": "", "message": problem}
-                for problem in problems
-            ]
-            self.print_json({"problems": found})
-        else:
-            for problem in problems:
-                line = " ".join(str(problem).split())
-                self.stderr.write(f"{where}: {line}")
-        sys.exit(WRONG)
-
-    def print_changes(self, changes: tuple[Change, ...]) -> None:
-        for change in changes:
-            self.stdout.write(str(change))
-
-    def print_json(self, data: object) -> None:
-        self.stdout.write(json.dumps(data, indent=2, ensure_ascii=False))
-
-
-def _plain(changes: tuple[Change, ...]) -> list[dict[str, Any]]:
-    return [
-        {"kind": change.kind, "path": change.path, "old": change.old, "new": change.new}
-        for change in changes
-    ]
