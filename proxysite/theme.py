@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
 
 
 def _may_view(permission: str) -> Callable[[HttpRequest], bool]:
@@ -59,12 +60,18 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _ICON}],
     "SITE_URL": None,  # what is at / is a route's, not the console's
     "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "proxysite.dashboard.context",
     "COLORS": {"primary": _BLUE},
     "SIDEBAR": {
         "navigation": [
             {
                 "title": "Traffic",
                 "items": [
+                    {
+                        "title": _("Dashboard"),
+                        "icon": "speed",
+                        "link": reverse_lazy("admin:index"),
+                    },
                     _item("Pools", "hub", "pools.pool"),
                     _item("Backends", "dns", "pools.backend"),
                     _item("Routing rules", "alt_route", "pools.route"),

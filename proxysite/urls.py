@@ -5,7 +5,7 @@ from django.urls import path
 
 admin.autodiscover()  # apps.py says why here
 
-from proxysite import accounts, views  # noqa: E402, F401  (accounts changes what is there)
+from proxysite import accounts, dashboard, views  # noqa: E402, F401  (two change what is there)
 
 urlpatterns = [
     path("admin/", admin.site.urls),

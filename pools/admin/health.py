@@ -55,8 +55,11 @@ def since(backend: Backend) -> str:
 def tally(backends: Iterable[Backend]) -> SafeString:
     """Backends up of all: "3 of 4 up", with a colour, and how many are not known."""
     found = [read(backend).verdict for backend in backends]
-    up, total = found.count(Verdict.UP), len(found)
-    unknown = found.count(Verdict.UNKNOWN)
+    return tallied(found.count(Verdict.UP), found.count(Verdict.UNKNOWN), len(found))
+
+
+def tallied(up: int, unknown: int, total: int) -> SafeString:
+    """As `tally`, of what was counted already."""
     if not total:
         return format_html('<span class="pools-badge pools-down">{}</span>', "no backends")
     if up == total:

@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from pools.admin import address, base, deletion, health, lines, probe, traffic
+from pools.admin.dashboard.pages import Pages
 from pools.admin.publishing import PublishingAdmin
 from pools.admin.sentences import listed
 from pools.core.document import RetryOn
@@ -82,7 +83,7 @@ class BackendInline(address.Typed, base.TabularInline[Backend, Pool]):
 
 
 @admin.register(Pool)
-class PoolAdmin(PublishingAdmin[Pool]):
+class PoolAdmin(Pages, PublishingAdmin[Pool]):
     change_form_template = "pools/admin/pool_form.html" if base.UNFOLD else None
     list_display = ("name", "policy", "backends_up", "routed")
     list_filter = ("policy",)
