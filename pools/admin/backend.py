@@ -9,8 +9,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
-from pools.admin import address, deletion, health, past, sentences, traffic
+from pools.admin import address, deletion, health, past, plots, sentences, traffic
 from pools.admin.publishing import PublishingAdmin
 from pools.core.document import AdminState
 from pools.core.probing import Verdict
@@ -39,7 +40,7 @@ class HealthFilter(admin.SimpleListFilter):
 
 
 @admin.register(Backend)
-class BackendAdmin(address.Typed, PublishingAdmin[Backend]):
+class BackendAdmin(address.Typed, plots.BackendFigures, PublishingAdmin[Backend]):
     list_display = (
         "address",
         "pool",
@@ -54,7 +55,9 @@ class BackendAdmin(address.Typed, PublishingAdmin[Backend]):
     search_fields = ("host", "pool__name")
     ordering = ("pool__name", "host", "port")
     actions = ("make_ready", "drain", "maintain")
-    readonly_fields = ("health_now", "in_processes", "uptime", "latency", "events")
+    readonly_fields = (
+        *("health_now", "in_processes", "last_day", "uptime", "latency", "over_time", "events"),
+    )
     fieldsets = (
         (
             None,
@@ -67,11 +70,20 @@ class BackendAdmin(address.Typed, PublishingAdmin[Backend]):
                 )
             },
         ),
-        ("Health", {"fields": ("health_now", "in_processes", "uptime", "latency", "events")}),
+        (
+            "Health",
+            {
+                "fields": (
+                    *("health_now", "in_processes", "last_day", "uptime", "latency"),
+                    *("over_time", "events"),
+                )
+            },
+        ),
     )
 
     class Media:
-        css = {"all": ("pools/admin.css",)}
+        css = {"all": ("pools/admin.css", *plots.CSS)}
+        js = plots.JS
 
     def get_fieldsets(self, request: HttpRequest, obj: Backend | None = None):  # type: ignore[no-untyped-def]
         found = super().get_fieldsets(request, obj)
@@ -138,8 +150,16 @@ class BackendAdmin(address.Typed, PublishingAdmin[Backend]):
     def in_processes(self, backend: Backend) -> SafeString:
         return traffic.Seen().of(backend) or format_html("{}", "as usual")
 
+    @admin.display(description=_("last 24 hours"))
+    def last_day(self, backend: Backend) -> SafeString | str:
+        return past.strip(backend)
+
+    @admin.display(description=_("requests and probes"))
+    def over_time(self, backend: Backend) -> SafeString:
+        return past.plot(backend)
+
     @admin.display(description="uptime")
-    def uptime(self, backend: Backend) -> SafeString:
+    def uptime(self, backend: Backend) -> SafeString | str:
         return past.uptime(backend)
 
     @admin.display(description="latency of probes")

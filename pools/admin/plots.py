@@ -4,7 +4,7 @@
 
 An answer is {"refresh_s": 10, "charts": [{"title", "unit", "times", "lines": [{"label",
 "values"}]}]}: `times` in epoch seconds, evenly spaced and ascending, and a value or null for
-each. A page whose forms take `media` adds `FILES`.
+each. The Media of a page that has one takes CSS and JS.
 """
 
 from __future__ import annotations
@@ -30,13 +30,9 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
-FILES = forms.Media(
-    css={"all": ("pools/vendor/uplot/uPlot.min.css", "pools/plot.css")},
-    js=(
-        "pools/vendor/uplot/uPlot.iife.min.js",
-        "pools/plot.js",
-    ),
-)
+CSS = ("pools/vendor/uplot/uPlot.min.css", "pools/plot.css")
+JS = ("pools/vendor/uplot/uPlot.iife.min.js", "pools/plot.js")
+FILES = forms.Media(css={"all": CSS}, js=JS)
 
 Chart = dict[str, Any]
 Line = tuple[str, Sequence[float | None]]
@@ -66,14 +62,11 @@ def traffic(series: Series, *, total: bool) -> list[Chart]:
     """Requests, latencies and errors; connections, too, of the `total`."""
     times = series.times
     percents = [None if share is None else share * 100 for share in series.error_share]
-    latencies = (
-        (_("half of them faster (p50)"), series.p50_ms),
-        (_("99 % (p99)"), series.p99_ms),
-    )
+    latencies = ("p50", series.p50_ms), ("p99", series.p99_ms)
     found = [
         chart(_("Requests"), _("/s"), times, (_("requests"), series.requests_per_s)),
         chart(_("Latency"), _("ms"), times, *latencies),
-        chart(_("Errors"), "%", times, (_("share of requests"), percents)),
+        chart(_("Errors"), "%", times, (_("of requests"), percents)),
     ]
     if total:
         line = (_("open"), series.connections)
