@@ -48,8 +48,8 @@ _listening = _outage("listening")
 
 
 def away() -> bool:
-    """Whether Redis was away when this process last tried it; False where there is none."""
-    return _waking.lasts or _listening.lasts
+    """Whether Redis was away when this process last tried it; False where none is set."""
+    return bool(conf.current().redis_url) and (_waking.lasts or _listening.lasts)
 
 
 def wake() -> None:

@@ -38,7 +38,7 @@ POOLS_SHOWN = 20
 EVENTS_SHOWN = ALERTS_SHOWN = 10
 PROCESSES_SHOWN = 30
 
-_NO_RATES = Rates(
+NO_RATES = Rates(
     requests_per_s=0.0,
     error_share=None,
     p50_ms=None,
@@ -208,7 +208,7 @@ def orders() -> dict[str, str]:
 
 def pools(census: Census, figures: Figures, order: str) -> Cut:
     key = _ORDERS[order]
-    pairs = ((pool, figures.pools.get(pool.name, _NO_RATES)) for pool in census.pools)
+    pairs = ((pool, figures.pools.get(pool.name, NO_RATES)) for pool in census.pools)
     first = sorted(pairs, key=lambda pair: key(*pair))[:POOLS_SHOWN]
     shown = tuple(_pool_row(pool, rates) for pool, rates in first)
     return Cut(rows=shown, total=len(census.pools))

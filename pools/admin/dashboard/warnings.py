@@ -33,7 +33,7 @@ from pools.notify import conditions
 BEHIND = timedelta(seconds=5)
 _MOST = 5  # certificates, each in a line of its own
 
-_PROXY = "pools.wsgi.middleware.ReverseProxyMiddleware"
+PROXY = "pools.wsgi.middleware.ReverseProxyMiddleware"
 
 
 class Level(IntEnum):
@@ -102,7 +102,7 @@ def unwise() -> Iterator[Warned]:
                 "Everybody then signs in anew."
             ),
         )
-    if not conf.current().admin_host and _PROXY in settings.MIDDLEWARE:
+    if not conf.current().admin_host and PROXY in settings.MIDDLEWARE:
         yield Warned(
             level=Level.ADVICE,
             what=_(
