@@ -87,6 +87,7 @@ DOWN = {"shop/10.0.0.13:8000": "connection refused"}
 
 PAGES = {
     "index": "/admin/",
+    "dashboard": "/admin/pools/pool/dashboard/?window=24h",
     "pools": "/admin/pools/pool/",
     "pool": "/admin/pools/pool/{shop}/change/",
     "pool-add": "/admin/pools/pool/add/",

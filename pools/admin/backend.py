@@ -155,7 +155,7 @@ class BackendAdmin(address.Typed, plots.BackendFigures, PublishingAdmin[Backend]
         return past.strip(backend)
 
     @admin.display(description=_("requests and probes"))
-    def over_time(self, backend: Backend) -> SafeString:
+    def over_time(self, backend: Backend) -> SafeString | str:
         return past.plot(backend)
 
     @admin.display(description="uptime")

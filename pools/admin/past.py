@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import wraps
 
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -120,11 +121,13 @@ def _sum(spans: Sequence[Span]) -> timedelta:
     return sum((span.lasts for span in spans), timedelta())
 
 
+@_once
 def plot(backend: Backend) -> SafeString:
     """Its requests and probes over a day; drawn by plot.js."""
     return format_html(
-        '<div class="pools-plot" data-plot-url="{}?window=24h"></div>',
+        '<div class="pools-plot" data-plot-url="{}?window=24h"></div>{}',
         reverse("admin:pools_backend_figures", args=(backend.pk,)),
+        render_to_string("pools/admin/plot_words.html"),
     )
 
 

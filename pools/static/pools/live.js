@@ -196,7 +196,9 @@
             const trouble = await this.fetched();
             this.busy = false;
             if (trouble && trouble !== "out" && !this.failures) {
-                this.since = new Date().toLocaleTimeString(document.documentElement.lang || []);
+                this.since = new Date().toLocaleTimeString(document.documentElement.lang || [], {
+                    hourCycle: "h23",
+                });
             }
             this.failures = trouble ? this.failures + 1 : 0;
             this.trouble = trouble;
