@@ -211,7 +211,8 @@
             const left = index === null ? -10 : this.plot.valToPos(this.chart.times[index], "x");
             this.plot.setCursor({ left, top: index === null ? -10 : 0 });
             this.write(index);
-            this.spoken.textContent = index === null ? "" : this.legend.textContent;
+            const texts = [...this.legend.children].map((part) => part.textContent);
+            this.spoken.textContent = index === null ? "" : texts.join(", ");
         }
 
         resize() {
