@@ -15,6 +15,10 @@ class Outage:
         self._lasts = False
         self._lock = threading.Lock()
 
+    @property
+    def lasts(self) -> bool:
+        return self._lasts
+
     def begins(self, error: BaseException) -> None:
         """Say it with the first line of the error, unless it lasts already."""
         with self._lock:

@@ -78,12 +78,18 @@ UNFOLD = {
     "SHOW_LANGUAGES": True,
     "STYLES": [_static("console.css")],
     "SCRIPTS": [_static("console.js")],
+    "DASHBOARD_CALLBACK": "proxysite.dashboard.context",
     "COLORS": {"primary": _BLUE},
     "SIDEBAR": {
         "navigation": [
             {
                 "title": _("Traffic"),
                 "items": [
+                    {
+                        "title": _("Dashboard"),
+                        "icon": "speed",
+                        "link": reverse_lazy("admin:index"),
+                    },
                     _item(_("Pools"), "hub", "pools.pool"),
                     _item(_("Backends"), "dns", "pools.backend"),
                     _item(_("Routing rules"), "alt_route", "pools.route"),

@@ -6,7 +6,7 @@ from django.views.i18n import set_language
 
 admin.autodiscover()  # apps.py says why here
 
-from proxysite import accounts, views  # noqa: E402, F401  (accounts changes what is there)
+from proxysite import accounts, dashboard, views  # noqa: E402, F401  (two change what is there)
 
 urlpatterns = [
     path("admin/language/", set_language, name="set_language"),

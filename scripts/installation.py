@@ -83,6 +83,7 @@ DOWN = {"shop/10.0.0.13:8000": "connection refused"}
 # Every page of the console, by a name for files and tests; {id} is filled from `made`.
 PAGES = {
     "index": "/admin/",
+    "dashboard": "/admin/pools/pool/dashboard/?window=24h",
     "pools": "/admin/pools/pool/",
     "pool": "/admin/pools/pool/{shop}/change/",
     "pool-many": "/admin/pools/pool/{many}/change/",

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pools.admin import address, deletion, glance, health, numbers, past, plots, traffic
+from pools.admin import address, cells, deletion, glance, health, past, plots, traffic
 from pools.admin.backend_list import BackendList
 from pools.admin.once import once
 from pools.models import Backend
@@ -24,9 +22,12 @@ EVENTS_SHOWN = 20
 
 
 @admin.register(Backend)
-class BackendAdmin(BackendList, address.Typed):
+class BackendAdmin(plots.BackendFigures, BackendList, address.Typed):
     change_form_template = "pools/admin/backend_form.html"
-    readonly_fields = ("health_now", "in_processes", "uptime", "latency", "events", "carried")
+    readonly_fields = (
+        *("health_now", "in_processes", "last_day", "uptime", "latency", "events"),
+        *("carried", "over_time"),
+    )
     fieldsets = (
         (
             None,
@@ -41,14 +42,19 @@ class BackendAdmin(BackendList, address.Typed):
         ),
         (
             gettext_lazy("Health"),
-            {"fields": ("health_now", "in_processes", "uptime", "latency", "events")},
+            {
+                "fields": (
+                    *("health_now", "in_processes", "last_day"),
+                    *("uptime", "latency", "events"),
+                )
+            },
         ),
-        (gettext_lazy("Traffic"), {"fields": ("carried",)}),
+        (gettext_lazy("Traffic"), {"fields": ("carried", "over_time")}),
     )
 
     class Media:
-        css = {"all": ("pools/admin.css", "pools/lists.css")}
-        js = ("pools/live.js", "pools/lists.js", "pools/plot.js")
+        css = {"all": ("pools/admin.css", "pools/lists.css", "pools/live.css", *plots.CSS)}
+        js = ("pools/live.js", "pools/lists.js", *plots.JS)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Backend]:
         return super().get_queryset(request).select_related("pool", *health.WITH)
@@ -63,19 +69,6 @@ class BackendAdmin(BackendList, address.Typed):
         return deletion.of_backends(objs, request, self.admin_site)
 
     # --- the page of one -----------------------------------------------------------------
-
-    def get_urls(self) -> list[URLPattern]:
-        view: Any = self.admin_site.admin_view(self.series_view)
-        own = path("<int:pk>/series.json", view, name="pools_backend_series")
-        return [own, *super().get_urls()]
-
-    def series_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        backend = self.get_object(request, str(pk))
-        if not self.has_view_permission(request, backend):
-            raise PermissionDenied
-        if backend is None:
-            raise Http404
-        return plots.answer(request, backend=backend.key)
 
     def change_view(
         self,
@@ -96,9 +89,7 @@ class BackendAdmin(BackendList, address.Typed):
     @once
     def carried(self, backend: Backend) -> SafeString:
         rates = glance.of_backend(backend).rates
-        return format_html(
-            "{}{}", numbers.line(rates), plots.of("pools_backend_series", backend.pk)
-        )
+        return cells.line(rates)
 
     @admin.display(description=gettext_lazy("health"))
     def health_now(self, backend: Backend) -> SafeString:
@@ -109,9 +100,19 @@ class BackendAdmin(BackendList, address.Typed):
     def in_processes(self, backend: Backend) -> SafeString:
         return traffic.Seen().of(backend) or format_html("{}", _("as usual"))
 
+    @admin.display(description=gettext_lazy("last 24 hours"))
+    @once
+    def last_day(self, backend: Backend) -> SafeString | str:
+        return past.strip(backend)
+
+    @admin.display(description=gettext_lazy("requests and probes"))
+    @once
+    def over_time(self, backend: Backend) -> SafeString | str:
+        return past.plot(backend)
+
     @admin.display(description=gettext_lazy("uptime"))
     @once
-    def uptime(self, backend: Backend) -> SafeString:
+    def uptime(self, backend: Backend) -> SafeString | str:
         return past.uptime(backend)
 
     @admin.display(description=gettext_lazy("latency of probes"))

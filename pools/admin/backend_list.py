@@ -14,8 +14,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pools.admin import columns, filters, glance, health, numbers, tags
-from pools.admin.live import LiveList, cell
+from pools.admin import cells, columns, filters, glance, health, tags
+from pools.admin.live_list import LiveList, cell
 from pools.admin.switching import Switching
 from pools.core.document import AdminState, Scheme
 from pools.models import Backend
@@ -103,7 +103,7 @@ class BackendList(columns.Traffic, LiveList, Switching):
             age = duration(found.now - found.probed_at)
             probe.append(_("probed %(time)s ago") % {"time": age})
         if found.latency_ms is not None:
-            probe.append(numbers.ms(found.latency_ms))
+            probe.append(cells.ms(found.latency_ms))
         return format_html(
             '<div>{} <span class="pools-since">{}</span>'
             '<span class="pools-why">{}<span class="pools-faint">{}</span></span>{}</div>',
@@ -128,4 +128,4 @@ class BackendList(columns.Traffic, LiveList, Switching):
 
     @admin.display(description=gettext_lazy("down in 24 h"))
     def downtime(self, backend: Backend) -> SafeString:
-        return numbers.downtime(glance.of_backend(backend).uptime)
+        return cells.downtime(glance.of_backend(backend).uptime)

@@ -10,8 +10,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pools.admin import glance, numbers
-from pools.admin.live import cell
+from pools.admin import cells, glance
+from pools.admin.live_list import cell
 
 
 class Traffic:
@@ -21,18 +21,18 @@ class Traffic:
     @cell
     def in_flight(self, row: Any) -> SafeString:
         rates = glance.rates(row)
-        return numbers.count(rates.in_flight if rates else None)
+        return cells.count(rates.in_flight if rates else None)
 
     @admin.display(description=gettext_lazy("requests/s"))
     @cell
     def requests(self, row: Any) -> SafeString:
         rates = glance.rates(row)
-        return numbers.rate(rates.requests_per_s if rates else None)
+        return cells.rate(rates.requests_per_s if rates else None)
 
     @admin.display(description=gettext_lazy("p50 / p99"))
     @cell
     def latencies(self, row: Any) -> SafeString:
-        return numbers.latencies(glance.rates(row))
+        return cells.latencies(glance.rates(row))
 
     @admin.display(description=gettext_lazy("errors"))
     @cell
@@ -40,9 +40,9 @@ class Traffic:
         """Of requests; and where there are any, attempts after the first."""
         rates = glance.rates(row)
         if rates is None or not rates.retries_per_s:
-            return numbers.share(rates.error_share if rates else None)
+            return cells.share(rates.error_share if rates else None)
         return format_html(
             '<div>{}<span class="pools-why">{}</span></div>',
-            numbers.share(rates.error_share),
-            _("%(number)s retries/s") % {"number": numbers.rate(rates.retries_per_s)},
+            cells.share(rates.error_share),
+            _("%(number)s retries/s") % {"number": cells.rate(rates.retries_per_s)},
         )

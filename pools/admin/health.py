@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Protocol
 
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -89,8 +90,19 @@ def tally(backends: Iterable[Backend]) -> SafeString:
     return tallied(Tally(total=len(found), up=up, unknown=unknown))
 
 
-def tallied(tally: Tally) -> SafeString:
-    """The same of what was counted."""
+class Counted(Protocol):
+    """Backends of which some are up, and of some nothing is known."""
+
+    @property
+    def total(self) -> int: ...
+    @property
+    def up(self) -> int: ...
+    @property
+    def unknown(self) -> int: ...
+
+
+def tallied(tally: Counted) -> SafeString:
+    """As `tally`, of what was counted already."""
     up, total, unknown = tally.up, tally.total, tally.unknown
     if not total:
         return format_html('<span class="pools-badge pools-down">{}</span>', _("no backends"))

@@ -9,10 +9,9 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.options import InlineModelAdmin
 from django.contrib.admin.utils import quote
-from django.core.exceptions import PermissionDenied
 from django.db.models import Field, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
@@ -22,17 +21,18 @@ from django.utils.translation import gettext_lazy
 from pools.admin import (
     address,
     base,
+    cells,
     deletion,
     glance,
     health,
     lines,
-    numbers,
     plots,
     probe,
     staging,
     tags,
     traffic,
 )
+from pools.admin.dashboard.pages import Pages
 from pools.admin.once import once
 from pools.admin.pool_list import PoolList
 from pools.core.document import RetryOn
@@ -100,7 +100,7 @@ class BackendInline(address.Typed, staging.DraftedInline, base.TabularInline[Bac
 
 
 @admin.register(Pool)
-class PoolAdmin(PoolList):
+class PoolAdmin(Pages, PoolList):
     change_form_template = f"pools/admin/pool_{'form' if base.UNFOLD else 'plain'}.html"
     inlines = (BackendInline,)
     conditional_fields = probe.CONDITIONS
@@ -172,8 +172,8 @@ class PoolAdmin(PoolList):
     )
 
     class Media:
-        css = {"all": ("pools/admin.css", "pools/lists.css")}
-        js = ("pools/live.js", "pools/lists.js", "pools/plot.js")
+        css = {"all": ("pools/admin.css", "pools/lists.css", "pools/live.css", *plots.CSS)}
+        js = ("pools/live.js", "pools/lists.js", *plots.JS)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Pool]:
         return super().get_queryset(request).select_related("schedule")
@@ -278,7 +278,11 @@ class PoolAdmin(PoolList):
     @once
     def carried(self, pool: Pool) -> SafeString:
         rates = glance.of_pool(pool).rates
-        return format_html("{}{}", numbers.line(rates), plots.of("pools_pool_series", pool.pk))
+        return format_html(
+            "{}{}",
+            cells.line(rates),
+            plots.drawn(reverse("admin:pools_figures"), pool=pool.name),
+        )
 
     @admin.display(description=gettext_lazy("recent events"))
     @once
@@ -286,16 +290,3 @@ class PoolAdmin(PoolList):
         """The last flips of its backends, newest first."""
         found = HealthEvent.objects.filter(backend__pool=pool).select_related("backend__pool")
         return health.events(found[:EVENTS_SHOWN], named=True)
-
-    def get_urls(self) -> list[URLPattern]:
-        view: Any = self.admin_site.admin_view(self.series_view)
-        own = path("<int:pk>/series.json", view, name="pools_pool_series")
-        return [own, *super().get_urls()]
-
-    def series_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        pool = self.get_object(request, str(pk))
-        if not self.has_view_permission(request, pool):
-            raise PermissionDenied
-        if pool is None:
-            raise Http404
-        return plots.answer(request, pool=pool.name)

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from pools.admin import columns, filters, glance, health, tags
-from pools.admin.live import LiveList, cell
+from pools.admin.live_list import LiveList, cell
 from pools.admin.paste import Pasting
 from pools.models import Pool
 

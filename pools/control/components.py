@@ -16,6 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from pools.control import reports
 from pools.control.processes import GONE_AFTER_S, Told
 from pools.models.process import ProcessKind
@@ -24,12 +27,6 @@ from pools.models.process import ProcessKind
 LATE_S = 10.0
 _FRESH_FILE_S = 30.0
 _MOST = 5  # processes, named in a line
-
-_START = {
-    ProcessKind.BEAT: "start beat: celery -A PROJECT beat (manage.py serve has one)",
-    ProcessKind.WORKER: "start a worker: celery -A PROJECT worker (manage.py serve has one)",
-    ProcessKind.GATEWAY: "start manage.py gateway, or manage.py serve",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +63,10 @@ def broker(url: str, problem: str, processes: Sequence[Told]) -> Component:
         ok=False,
         says="; ".join(found[:_MOST]),
         since=max((at for told in ticking if (at := _last(told))), default=None),
-        mend="bring it back: beat and workers connect again by themselves (REDIS_URL, or "
-        "the disk of DATA_DIR)",
+        mend=_(
+            "bring it back: beat and workers connect again by themselves (REDIS_URL, or "
+            "the disk of DATA_DIR)"
+        ),
     )
 
 
@@ -89,9 +88,9 @@ def traffic(processes: Sequence[Told]) -> list[Component]:
             Component(
                 name="gateway",
                 ok=False,
-                says=_nobody("gateway or web process", processes, *there),
+                says=_nobody(_("gateway or web process"), processes, *there),
                 since=since,
-                mend=_START[ProcessKind.GATEWAY],
+                mend=_start(ProcessKind.GATEWAY),
             )
         ]
     return [_serving(kind, found, processes) for kind, found in there.items()]
@@ -128,15 +127,16 @@ def _beat(processes: Sequence[Told], broker_ok: bool | None) -> Component:
         return Component(
             name=name,
             ok=False,
-            says=f"{told} has sent no tick for {_idle_s(told):.0f} s",
+            says=_("%(process)s has sent no tick for %(seconds).0f s")
+            % {"process": told, "seconds": _idle_s(told)},
             since=_last(told),
-            mend="restart beat",
+            mend=_("restart beat"),
         )
     says = _names(found)
     if len(found) > 1:
-        says += " (one is enough; pools are probed no more often for it)"
+        says += " " + _("(one is enough; pools are probed no more often for it)")
     if not sends:
-        says += ", which cannot send without the broker"
+        says = _("%(names)s, which cannot send without the broker") % {"names": says}
     return Component(name=name, ok=True, says=says)
 
 
@@ -148,24 +148,26 @@ def _worker(processes: Sequence[Told], *, sent: bool) -> Component:
     if any(_idle_s(told) < LATE_S for told in found):
         return Component(name=name, ok=True, says=_names(found))
     if not sent:
-        return Component(name=name, ok=True, says=f"{_names(found)}, without ticks")
+        says = _("%(names)s, without ticks") % {"names": _names(found)}
+        return Component(name=name, ok=True, says=says)
     told = min(found, key=_idle_s)
     return Component(
         name=name,
         ok=False,
-        says=f"{told} has had no tick for {_idle_s(told):.0f} s, though beat sends them",
+        says=_("%(process)s has had no tick for %(seconds).0f s, though beat sends them")
+        % {"process": told, "seconds": _idle_s(told)},
         since=_last(told),
-        mend="restart the worker, on beat's broker (REDIS_URL, or the same DATA_DIR)",
+        mend=_("restart the worker, on beat's broker (REDIS_URL, or the same DATA_DIR)"),
     )
 
 
 def _serving(kind: ProcessKind, found: Sequence[Told], processes: Sequence[Told]) -> Component:
     if not found:
-        return Component(name=kind.value, ok=True, says="none")
+        return Component(name=kind.value, ok=True, says=_("none"))
     gone = [told for told in processes if told.kind is kind and not told.living]
     says = _names(found)
     if gone:
-        says += f"; {_names(gone)} ended without a word"
+        says += _("; %(names)s ended without a word") % {"names": _names(gone)}
     return Component(name=kind.value, ok=True, says=says)
 
 
@@ -177,16 +179,16 @@ def _by_file(kind: ProcessKind, data_dir: Path | None) -> Component:
             raise FileNotFoundError
         touched = (data_dir / f"{kind}.alive").stat().st_mtime
     except OSError:
-        says = "cannot be told without the database"
+        says = _("cannot be told without the database")
         return Component(name=kind.value, ok=None, says=says)
     age_s = time.time() - touched
     if age_s < _FRESH_FILE_S:
-        says = "at work on this machine, by its file"
+        says = _("at work on this machine, by its file")
         return Component(name=kind.value, ok=True, says=says)
     return Component(
         name=kind.value,
         ok=None,
-        says="did nothing on this machine lately; more cannot be told without the database",
+        says=_("did nothing on this machine lately; more cannot be told without the database"),
         since=datetime.fromtimestamp(touched, UTC),
     )
 
@@ -197,15 +199,27 @@ def _missing(kind: ProcessKind, processes: Sequence[Told]) -> Component:
         ok=False,
         says=_nobody(kind.value, processes, kind),
         since=_gone_since(processes, kind),
-        mend=_START[kind],
+        mend=_start(kind),
     )
 
 
 def _nobody(what: str, processes: Sequence[Told], *kinds: ProcessKind) -> str:
     ages = [told.age_s for told in processes if told.kind in kinds]
     if not ages:
-        return f"no {what} has told of itself"
-    return f"no {what} has told of itself for {max(min(ages), GONE_AFTER_S):.0f} s"
+        return _("no %(what)s has told of itself") % {"what": what}
+    return _("no %(what)s has told of itself for %(seconds).0f s") % {
+        "what": what,
+        "seconds": max(min(ages), GONE_AFTER_S),
+    }
+
+
+def _start(kind: ProcessKind) -> str:
+    match kind:
+        case ProcessKind.BEAT:
+            return _("start beat: celery -A PROJECT beat (manage.py serve has one)")
+        case ProcessKind.WORKER:
+            return _("start a worker: celery -A PROJECT worker (manage.py serve has one)")
+    return _("start manage.py gateway, or manage.py serve")
 
 
 def _gone_since(processes: Sequence[Told], *kinds: ProcessKind) -> datetime | None:
@@ -220,7 +234,8 @@ def _of(processes: Sequence[Told], kind: ProcessKind) -> list[Told]:
 def _names(processes: Sequence[Told]) -> str:
     names = [told.name for told in processes[:_MOST]]
     if len(processes) > _MOST:
-        names.append(f"{len(processes) - _MOST} more")
+        rest = len(processes) - _MOST
+        names.append(ngettext("%(count)d more", "%(count)d more", rest) % {"count": rest})
     return ", ".join(names)
 
 

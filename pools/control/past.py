@@ -42,6 +42,19 @@ class Uptime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A verdict and the time in which it held."""
+
+    verdict: Verdict
+    begins_at: datetime
+    ends_at: datetime
+
+    @property
+    def lasts(self) -> timedelta:
+        return self.ends_at - self.begins_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
     """Of probes in a span of time; None where none passed."""
 
@@ -55,6 +68,43 @@ class Latency:
 def uptimes(backends: Collection[int], now: datetime) -> dict[int, dict[str, Uptime]]:
     """By backend's id and window (WINDOWS); three queries, whatever the number."""
     since = now - max(WINDOWS.values())
+    return {
+        pk: {name: _uptime(spans, gaps, now - window) for name, window in WINDOWS.items()}
+        for pk, spans, gaps in _histories(backends, since, now)
+    }
+
+
+def spans(backend: int, window: timedelta, now: datetime) -> list[Span]:
+    """The verdicts on a backend in the window that ends now, without holes and in order; three
+    queries. Unknown is what nobody probed."""
+    since = now - window
+    found: list[Span] = []
+    for _, known, gaps in _histories([backend], since, now):
+        for verdict, (begins_at, ends_at) in known:
+            _append(found, Verdict.UNKNOWN, since, begins_at)
+            cut = sorted(gap for gap in gaps if _shared_s(gap, (begins_at, ends_at)))
+            for gap in cut:
+                _append(found, Verdict(verdict), since, min(gap[0], ends_at))
+                _append(found, Verdict.UNKNOWN, since, min(gap[1], ends_at))
+            _append(found, Verdict(verdict), since, ends_at)
+    _append(found, Verdict.UNKNOWN, since, now)
+    return found
+
+
+def _append(found: list[Span], verdict: Verdict, since: datetime, until: datetime) -> None:
+    """Go on from the last span's end, or `since`, with a verdict until then."""
+    begins_at = found[-1].ends_at if found else since
+    if until <= begins_at:
+        return
+    if found and found[-1].verdict is verdict:
+        begins_at = found.pop().begins_at
+    found.append(Span(verdict=verdict, begins_at=begins_at, ends_at=until))
+
+
+def _histories(
+    backends: Collection[int], since: datetime, now: datetime
+) -> Iterator[tuple[int, list[tuple[str, _Span]], list[_Span]]]:
+    """Of each backend its id, its verdicts as far as they were news, and the gaps in them."""
     events: dict[int, list[tuple[datetime, str, str]]] = defaultdict(list)
     for pk, at, old, new in (
         HealthEvent.objects.filter(backend__in=backends, at__gt=since)
@@ -69,7 +119,6 @@ def uptimes(backends: Collection[int], now: datetime) -> dict[int, dict[str, Upt
         .distinct()
     ):
         gaps[pool].append((begins_at, ends_at))
-    found = {}
     rows = Backend.objects.filter(pk__in=backends).values_list(
         *("pk", "pool", "health__verdict", "health__since"),
         *("pool__schedule__done_at", "pool__probe_interval_s"),
@@ -77,11 +126,8 @@ def uptimes(backends: Collection[int], now: datetime) -> dict[int, dict[str, Upt
     for pk, pool, verdict, turned_at, done_at, interval_s in rows.order_by():
         until = min(now, verdicts.stale_at(done_at, interval_s)) if done_at else since
         begin = since if events[pk] else max(since, turned_at or until)
-        spans = list(_spans(events[pk], verdict or Verdict.UNKNOWN, begin, until))
-        found[pk] = {
-            name: _uptime(spans, gaps[pool], now - window) for name, window in WINDOWS.items()
-        }
-    return found
+        known = list(_spans(events[pk], verdict or Verdict.UNKNOWN, begin, until))
+        yield pk, known, gaps[pool]
 
 
 def latencies(backend: int, since: datetime) -> list[Latency]:

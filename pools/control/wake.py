@@ -44,6 +44,12 @@ def _outage(doing: str) -> Outage:
 
 
 _waking = _outage("wake-up")
+_listening = _outage("listening")
+
+
+def away() -> bool:
+    """Whether Redis was away when this process last tried it; False where none is set."""
+    return bool(conf.current().redis_url) and (_waking.lasts or _listening.lasts)
 
 
 def wake() -> None:
@@ -65,7 +71,8 @@ def listen(url: str, woken: Callable[[], None], stop: threading.Event) -> None:
     Connects again by itself, later and later while Redis is away; `woken` is called
     after each connection too, as a wake-up may have been missed.
     """
-    outage = _outage("listening")
+    global _listening
+    outage = _listening = _outage("listening")
     backoff_s = _FIRST_BACKOFF_S
     while not stop.is_set():
         try:

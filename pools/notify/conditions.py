@@ -16,7 +16,7 @@ Rules:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -122,8 +122,9 @@ def read(now: datetime) -> Seen:
     for group in groups.values():
         if group.routed:
             _emptiness(seen, group, panicking.get(group.name, ""), now)
-    for condition in (*_backends_certificates(groups, now), *_gateways_certificates(now)):
-        seen.add(condition)
+    probed = {pk: (group.name, group.days) for pk, group in groups.items() if group.probed}
+    for subject, pool, until in ending(probed, now):
+        seen.add(_certificate(subject, pool, until, now))
     return seen
 
 
@@ -269,22 +270,26 @@ def _panicking(now: datetime) -> dict[str, str]:
     }
 
 
-def _backends_certificates(groups: dict[int, _Group], now: datetime) -> Iterator[Condition]:
-    longest = max((group.days for group in groups.values()), default=0)
-    if not longest:
-        return
-    rows = BackendHealth.objects.filter(
-        certificate_until__lt=now + timedelta(days=longest), backend__state=AdminState.READY
-    )
-    columns = ("backend__pool_id", "backend__host", "backend__port", "certificate_until")
-    for pk, host, port, until in rows.order_by().values_list(*columns):
-        group = groups.get(pk)
-        if group and group.probed and until < now + timedelta(days=group.days):
-            key = f"{group.name}/{host_port(host, port)}"
-            yield _certificate(key, group.name, until, now)
+def ending(
+    pools: Mapping[int, tuple[str, int]], now: datetime
+) -> Iterator[tuple[str, str, datetime]]:
+    """Certificates near their end, each as subject, pool and end; two queries. `pools`: name
+    and days by the id of each pool that is probed."""
+    longest = max((days for _, days in pools.values()), default=0)
+    if longest:
+        rows = BackendHealth.objects.filter(
+            certificate_until__lt=now + timedelta(days=longest),
+            backend__state=AdminState.READY,
+        )
+        columns = ("backend__pool_id", "backend__host", "backend__port", "certificate_until")
+        for pk, host, port, until in rows.order_by().values_list(*columns):
+            name, days = pools.get(pk, ("", 0))
+            if days and until < now + timedelta(days=days):
+                yield f"{name}/{host_port(host, port)}", name, until
+    yield from _gateways_certificates(now)
 
 
-def _gateways_certificates(now: datetime) -> Iterator[Condition]:
+def _gateways_certificates(now: datetime) -> Iterator[tuple[str, str, datetime]]:
     ends: dict[str, datetime] = {}
     for report in _reports((ProcessKind.GATEWAY,), now):
         for told in report.get("certificates") or ():
@@ -295,7 +300,7 @@ def _gateways_certificates(now: datetime) -> Iterator[Condition]:
             if until.tzinfo and until < now + timedelta(days=GATEWAY_DAYS):
                 ends[name] = min(until, ends.get(name, until))
     for name, until in ends.items():
-        yield _certificate(name, "", until, now)
+        yield name, "", until
 
 
 def _certificate(subject: str, pool: str, until: datetime, now: datetime) -> Condition:

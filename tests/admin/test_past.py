@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from pools.admin import past
@@ -71,3 +74,47 @@ def test_it_stands_on_the_backend_s_page(admin_client, backend):
     page = admin_client.get(f"/admin/pools/backend/{backend.pk}/change/").content.decode()
     assert "<strong>1 h</strong> 100 %" in page
     assert "latency of probes" in page.lower()
+
+
+def test_the_health_of_a_day_is_a_strip_with_its_text(backend):
+    turned(backend, "unknown", "up", days=3)
+    turned(backend, "up", "down", hours=9)
+    turned(backend, "down", "up", hours=8)
+    turned(backend, "up", "down", minutes=61)
+    turned(backend, "down", "up", minutes=60, seconds=57)
+    shown = past.strip(backend)
+    assert "down 2 times, 1 h in all" in shown
+    assert 'role="img"' in shown
+    bars = re.findall(r'<rect class="pools-(\w+)" x="(\d+)" y="\d+" width="(\d+)"', shown)
+    # One of three seconds is as wide as can be seen.
+    assert [verdict for verdict, _, _ in bars] == ["up", "down", "up", "down", "up"]
+    assert sum(int(width) for _, _, width in bars) == 288
+    assert "style=" not in shown
+
+
+def test_where_it_was_up_or_is_not_known_the_strip_says_that(backend):
+    BackendHealth.objects.update(since=NOW - timedelta(days=3))
+    assert "up all the time" in past.strip(backend)
+    other = Backend.objects.create(pool=backend.pool, host="b", port=1)
+    assert "not known for 1 d" in past.strip(other)
+
+
+def test_a_thousand_flips_are_a_strip_of_bounded_size(backend):
+    HealthEvent.objects.bulk_create(
+        HealthEvent(
+            backend=backend,
+            at=NOW - timedelta(minutes=number),
+            old=("up", "down")[number % 2],
+            new=("down", "up")[number % 2],
+        )
+        for number in range(900)
+    )
+    assert past.strip(backend).count("<rect") <= 288
+
+
+def test_a_page_asks_once_for_what_it_shows_several_times(admin_client, backend):
+    turned(backend, "unknown", "up", days=3)
+    with CaptureQueriesContext(connection) as found:
+        admin_client.get(f"/admin/pools/backend/{backend.pk}/change/")
+    asked = [query["sql"] for query in found if "pools_latencybucket" in query["sql"]]
+    assert len(asked) == 1

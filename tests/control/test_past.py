@@ -147,3 +147,38 @@ def test_a_bucket_in_which_none_passed_has_no_latency():
     )
     (one,) = past.latencies(backend.pk, ago(days=1))
     assert (one.mean_ms, one.worst_ms) == (None, None)
+
+
+def spans(backend) -> list[tuple[str, int]]:
+    """The verdicts of a day, each with its minutes."""
+    found = past.spans(backend.pk, timedelta(days=1), NOW)
+    assert found[0].begins_at == ago(days=1)
+    assert found[-1].ends_at == NOW
+    for one, other in zip(found, found[1:], strict=False):
+        assert one.ends_at == other.begins_at
+    return [(one.verdict.value, round(one.lasts.total_seconds() / 60)) for one in found]
+
+
+def test_a_day_is_told_in_spans_without_holes():
+    events = (ago(days=60), "unknown", "up"), (ago(minutes=20), "up", "down")
+    backend = make("up", *events, (ago(minutes=14), "down", "up"))
+    assert spans(backend) == [("up", 1420), ("down", 6), ("up", 14)]
+
+
+def test_what_nobody_probed_is_unknown_in_a_span():
+    backend = make("up", (ago(days=60), "unknown", "up"))
+    for begin, end in ((50, 40), (45, 35), (10, 5)):
+        ProbeGap.objects.create(
+            pool=backend.pool, begins_at=ago(minutes=begin), ends_at=ago(minutes=end)
+        )
+    assert spans(backend) == [
+        *(("up", 1390), ("unknown", 15), ("up", 25), ("unknown", 5), ("up", 5)),
+    ]
+
+
+def test_before_the_first_probe_and_after_the_last_a_span_is_unknown():
+    backend = make("up", (ago(minutes=60), "unknown", "up"), done_at=ago(minutes=30))
+    # Verdicts hold for three intervals of 5 s.
+    assert spans(backend) == [("unknown", 1380), ("up", 30), ("unknown", 30)]
+    other = make("unknown", name="new", done_at=None)
+    assert spans(other) == [("unknown", 1440)]

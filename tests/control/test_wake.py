@@ -35,8 +35,10 @@ def test_a_listener_connects_again_by_itself_and_says_so_once(settings, caplog):
         texts = (record.getMessage() for record in caplog.records)
         return [text[: len(AWAY)] for text in texts if text.startswith("listening")]
 
+    assert not wake.away()
     with listening(url, woken):
         eventually(lambda: said() == [AWAY])
+        assert wake.away()
         for _ in range(2):
             before = said()
             with redis_server(port=port):
