@@ -52,7 +52,7 @@ def _line(found: Followers) -> str:
 
 def _words(found: Followers) -> str:
     if not found.total:
-        return _("no gateway or web process tells of itself: nobody knows where it is in force")
+        return _("published; no gateway or web process is running that could tell of it")
     words = ngettext(
         "in force in %(there)d of %(total)d process",
         "in force in %(there)d of %(total)d processes",

@@ -288,6 +288,6 @@ def test_it_costs_a_fixed_number_of_queries(client, django_assert_max_num_querie
         tell("gateway", f"a:{number}", revision=0, panic=["p001"])
     for url in (PAGE, LIVE):
         client.get(url)
-        with django_assert_max_num_queries(16):
+        with django_assert_max_num_queries(24):
             response = client.get(url)
         assert len(response.content) < 200_000

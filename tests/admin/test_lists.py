@@ -261,26 +261,10 @@ def test_a_pool_shows_its_traffic_and_events(client, web, carried):
         backend=backend, at=timezone.now(), old="up", new="down", reason="refused"
     )
     page = client.get(f"/admin/pools/pool/{web.pk}/change/").content.decode()
-    assert f'data-plot-url="/admin/pools/pool/{web.pk}/series.json?window=24h"' in page
+    assert (
+        'data-plot-url="/admin/pools/pool/dashboard/figures/?pool=web&amp;window=24h"' in page
+    )
     assert "10.0.0.2:80" in page and "refused" in page and "123" in page
-
-
-@pytest.mark.parametrize("kind", ["pool", "backend"])
-def test_a_plot_reads_the_series_of_its_window(client, viewer, web, kind, monkeypatch):
-    asked, series_of = [], figures.series
-
-    def series(window, **of):
-        asked.append((window, of))
-        return series_of(window, **of)
-
-    monkeypatch.setattr(figures, "series", series)
-    row = web if kind == "pool" else web.backends.get(host="10.0.0.1")
-    url = f"/admin/pools/{kind}/{row.pk}/series.json"
-    assert viewer.get(f"{url}?window=24h").json()["width_s"] == 600
-    assert client.get(f"{url}?window=wrong").status_code == 200
-    name = "web" if kind == "pool" else "web/10.0.0.1:80"
-    assert asked == [("24h", {kind: name}), ("15m", {kind: name})]
-    assert client.get(f"/admin/pools/{kind}/999/series.json").status_code == 404
 
 
 # --- what goes on by itself ------------------------------------------------------------------
@@ -314,5 +298,5 @@ def test_the_page_of_a_backend_asks_for_each_thing_once(
     client, web, django_assert_max_num_queries
 ):
     probed(web)
-    with django_assert_max_num_queries(22):
+    with django_assert_max_num_queries(24):
         client.get(f"/admin/pools/backend/{web.backends.order_by('pk')[0].pk}/change/")

@@ -13,7 +13,7 @@ from pools.models.parts import COLUMNS
 from tests.admin.test_permissions import notified
 
 ELSEWHERE = re.compile(
-    r"""(?:src|href|action|@import|url)\s*[=(]\s*["']?((?:https?:)?//[^"')\s]+)"""
+    r"""(?:(?:src|href|action)\s*=|@import|url\()\s*["']?((?:https?:)?//[^"')\s]+)"""
 )
 STATIC = re.compile(r'(?:src|href)="/static/([^"?]+)"')
 

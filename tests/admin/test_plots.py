@@ -17,6 +17,7 @@ FIGURES = "/admin/pools/pool/dashboard/figures/"
 
 SERIES = Series(
     times=[0, 10, 20],
+    width_s=10,
     requests_per_s=[None, 12.34567, 0.0],
     error_share=[None, 0.25, None],
     p50_ms=[None, 3.0, None],

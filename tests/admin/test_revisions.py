@@ -277,7 +277,7 @@ def test_the_revisions_page_says_it_without_javascript(client, second):
 
 def test_nobody_who_tells_of_itself_is_said_to_be_so(client, web):
     response = client.get("/admin/pools/revision/1/followers/")
-    assert "no gateway or web process tells of itself" in response.content.decode()
+    assert "no gateway or web process is running" in response.content.decode()
     assert response["X-Pools-Done"] == "1"
 
 

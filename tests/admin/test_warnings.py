@@ -82,7 +82,8 @@ def test_a_broker_that_is_away_is_said_by_those_who_need_it():
     assert "REDIS_URL" in only.mend
 
 
-def test_redis_that_only_wakes_is_a_lesser_thing(monkeypatch):
+def test_redis_that_only_wakes_is_a_lesser_thing(monkeypatch, settings):
+    settings.POOLS_POLL_INTERVAL_S = 0.5
     at_work()
     monkeypatch.setattr(wake, "away", lambda: True)
     (only,) = warned()

@@ -54,7 +54,7 @@ def test_one_signs_in_and_adds_a_pool(page):
     type_at(page, "[name=retry_attempts]", "3")
     tab_to(page, "[name=_save]")
     page.keyboard.press("Enter")
-    expect(page.locator("#main").get_by_text("In force as revision").first).to_be_visible()
+    expect(page.locator("#main").get_by_text("Revision ").first).to_be_visible()
     expect(page.get_by_role("link", name="typed").first).to_be_visible()
 
 

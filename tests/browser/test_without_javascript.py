@@ -28,7 +28,7 @@ def add_pool(page: Page, name: str) -> None:
     page.locator("[name=backends-0-host]").fill("10.9.0.1")
     page.locator("[name=backends-0-port]").fill("8080")
     save(page)
-    said(page, "In force as revision")
+    said(page, "Revision ")
 
 
 @pytest.mark.browser_context_args(java_script_enabled=False, storage_state=None)
@@ -46,7 +46,7 @@ def test_a_pool_is_added_with_its_backends_and_its_probe_is_edited(page):
     page.locator("[name=host]").fill("10.9.0.2")
     page.locator("[name=port]").fill("8080")
     save(page)
-    said(page, "In force as revision")
+    said(page, "Revision ")
 
     page.goto("/admin/pools/pool/?q=scriptless")
     page.get_by_role("link", name="scriptless").first.click()
@@ -54,7 +54,7 @@ def test_a_pool_is_added_with_its_backends_and_its_probe_is_edited(page):
     page.locator("[name=probe_kind]").select_option("tcp")
     page.locator("[name=probe_expect]").fill("+PONG")
     save(page)
-    said(page, "In force as revision")
+    said(page, "Revision ")
 
     page.goto("/admin/pools/pool/?q=scriptless")
     page.get_by_role("link", name="scriptless").first.click()
@@ -82,7 +82,7 @@ def test_a_routing_rule_is_added(page):
     unfold(page, "Conditions")
     page.locator("[name=methods]").fill("GET")
     save(page)
-    said(page, "In force as revision")
+    said(page, "Revision ")
 
 
 def test_a_backend_is_drained(page):
