@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from pools.admin import address, deletion, health, past, sentences, traffic
+from pools.admin import address, deletion, health, past, sentences, teams, traffic
 from pools.admin.publishing import PublishingAdmin
 from pools.core.document import AdminState
 from pools.core.probing import Verdict
@@ -39,7 +39,7 @@ class HealthFilter(admin.SimpleListFilter):
 
 
 @admin.register(Backend)
-class BackendAdmin(address.Typed, PublishingAdmin[Backend]):
+class BackendAdmin(address.Typed, teams.Scoped, PublishingAdmin[Backend]):
     list_display = (
         "address",
         "pool",
@@ -49,7 +49,7 @@ class BackendAdmin(address.Typed, PublishingAdmin[Backend]):
         "weight",
         "is_backup",
     )
-    list_filter = (HealthFilter, "state", "pool", "backup", "scheme")
+    list_filter = (HealthFilter, "state", ("pool", teams.Related), "backup", "scheme")
     list_select_related = health.WITH
     search_fields = ("host", "pool__name")
     ordering = ("pool__name", "host", "port")

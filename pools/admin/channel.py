@@ -15,7 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from pools.admin import base, deletion, health, lines
+from pools.admin import base, deletion, health, lines, teams
 from pools.control import clock
 from pools.models import Channel, Delivery
 from pools.models.alert import AlertKind, DeliveryState
@@ -57,7 +57,7 @@ class ChannelForm(base.ModelForm[Channel]):
 
 
 @admin.register(Channel)
-class ChannelAdmin(base.ModelAdmin[Channel]):
+class ChannelAdmin(teams.Scoped, base.ModelAdmin[Channel]):
     form = ChannelForm
     change_form_template = "pools/admin/channel_form.html"
     list_display = ("name", "kind", "enabled", "reaches", "last")

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from pools.admin import base, health
+from pools.admin import base, health, teams
 from pools.control import publish
 from pools.control.diff import diff
 from pools.core.errors import DocumentError
@@ -34,9 +34,9 @@ class Kept:
 
 
 @admin.register(HealthEvent)
-class HealthEventAdmin(Kept, base.ModelAdmin[HealthEvent]):
+class HealthEventAdmin(Kept, teams.Scoped, base.ModelAdmin[HealthEvent]):
     list_display = ("when", "backend", "flip", "reason", "seen_by")
-    list_filter = ("new", "backend__pool")
+    list_filter = ("new", ("backend__pool", teams.Related))
     list_select_related = ("backend__pool",)
     search_fields = ("backend__host", "backend__pool__name", "reason")
     fields = list_display
@@ -58,7 +58,7 @@ class HealthEventAdmin(Kept, base.ModelAdmin[HealthEvent]):
 
 
 @admin.register(Revision)
-class RevisionAdmin(Kept, base.ModelAdmin[Revision]):
+class RevisionAdmin(Kept, teams.Scoped, base.ModelAdmin[Revision]):
     list_display = ("number", "when", "who", "why")
     list_filter = ("created_at",)
     search_fields = ("who", "why")

@@ -15,7 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
-from pools.admin import address, base, deletion, health, lines, probe, traffic
+from pools.admin import address, base, deletion, health, lines, probe, teams, traffic
 from pools.admin.publishing import PublishingAdmin
 from pools.admin.sentences import listed
 from pools.core.document import RetryOn
@@ -82,7 +82,7 @@ class BackendInline(address.Typed, base.TabularInline[Backend, Pool]):
 
 
 @admin.register(Pool)
-class PoolAdmin(PublishingAdmin[Pool]):
+class PoolAdmin(teams.Owned, PublishingAdmin[Pool]):
     change_form_template = "pools/admin/pool_form.html" if base.UNFOLD else None
     list_display = ("name", "policy", "backends_up", "routed")
     list_filter = ("policy",)

@@ -10,7 +10,7 @@ from django.db.models import Field
 from django.http import HttpRequest
 from django.utils.text import capfirst
 
-from pools.admin import base, lines
+from pools.admin import base, lines, teams
 from pools.admin.publishing import PublishingAdmin
 from pools.models import Route
 
@@ -45,9 +45,9 @@ _LINES: dict[str, tuple[type[lines.LinesField], str]] = {
 
 
 @admin.register(Route)
-class RouteAdmin(PublishingAdmin[Route]):
+class RouteAdmin(teams.Owned, PublishingAdmin[Route]):
     list_display = ("name", "enabled", "on_hosts", "path_prefix", "pool")
-    list_filter = ("enabled", "pool")
+    list_filter = ("enabled", ("pool", teams.Related))
     list_select_related = ("pool",)
     search_fields = ("name", "path_prefix", "hosts", "pool__name")
     fieldsets = (

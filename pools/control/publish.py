@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from django.db import connections, transaction
 from django.db.models import F
 
-from pools.control import compile, wake
+from pools.control import audit, compile, wake
 from pools.core import codec
 from pools.core.document import Document
 from pools.core.errors import DocumentError
@@ -58,8 +58,12 @@ def change(*, who: str, user: User | None = None, why: str = "") -> Iterator[Out
         state = PublishedState.lock()
         yield outcome
         document = compile.document()
-        if document != _readable(state.revision):
-            outcome.revision = _publish(state, document, who, user, why)
+        before = _readable(state.revision)
+        if document != before:
+            outcome.revision = made = _publish(state, document, who, user, why)
+            audit.published(
+                before or Document(), document, revision=made.number, who=who, user=user
+            )
 
 
 def revision() -> int:

@@ -1,3 +1,4 @@
+from pools.models.access import AuditEntry, Role, Team
 from pools.models.alert import Alert, Delivery, Evaluation, Telling
 from pools.models.backend import Backend
 from pools.models.channel import Channel
@@ -15,6 +16,7 @@ from pools.models.route import Route
 
 __all__ = [
     "Alert",
+    "AuditEntry",
     "Backend",
     "BackendHealth",
     "Channel",
@@ -28,6 +30,8 @@ __all__ = [
     "Process",
     "PublishedState",
     "Revision",
+    "Role",
     "Route",
+    "Team",
     "Telling",
 ]

@@ -58,6 +58,7 @@ class Backend(PartModel):
 
     class Meta:
         ordering = ("pool__name", "host", "port")
+        permissions = [("operate_backend", "Can set state and weight, and probe")]
         constraints = [
             models.UniqueConstraint(
                 fields=("pool", "host", "port"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from pools import site
 from pools.core import document, rules
@@ -324,6 +325,16 @@ class Pool(PartModel):
         "fall",
         default=_POOL.probe.fall,
         help_text="Consecutive failures after which a backend is down.",
+    )
+
+    team = models.ForeignKey(
+        "pools.Team",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="pools",
+        verbose_name=_("team"),
+        help_text=_("Who sees and changes it; empty: who is in no team."),
     )
 
     class Meta:

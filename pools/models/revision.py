@@ -27,6 +27,10 @@ class Revision(models.Model):
 
     class Meta:
         ordering = ("-number",)
+        permissions = [
+            ("restore_revision", "Can restore a revision"),
+            ("publish_draft", "Can publish or throw away a draft"),
+        ]
         get_latest_by = "number"
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from pools import site
 from pools.core import document, rules
@@ -103,6 +104,16 @@ class Route(PartModel):
     )
     tunnel_timeout_s = models.FloatField(
         "tunnel time-out (s)", null=True, blank=True, help_text="Seconds; empty: the pool's."
+    )
+
+    team = models.ForeignKey(
+        "pools.Team",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="routes",
+        verbose_name=_("team"),
+        help_text=_("Who sees and changes it; empty: who is in no team."),
     )
 
     class Meta:
