@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from pools.admin import address, deletion, health, past, sentences, teams, traffic
+from pools.admin import address, deletion, health, operating, past, sentences, teams, traffic
 from pools.admin.publishing import PublishingAdmin
 from pools.core.document import AdminState
 from pools.core.probing import Verdict
@@ -39,7 +39,7 @@ class HealthFilter(admin.SimpleListFilter):
 
 
 @admin.register(Backend)
-class BackendAdmin(address.Typed, teams.Scoped, PublishingAdmin[Backend]):
+class BackendAdmin(address.Typed, operating.Operated, teams.Scoped, PublishingAdmin[Backend]):
     list_display = (
         "address",
         "pool",
@@ -85,15 +85,15 @@ class BackendAdmin(address.Typed, teams.Scoped, PublishingAdmin[Backend]):
     ) -> deletion.Deletion:
         return deletion.of_backends(objs, request, self.admin_site)
 
-    @admin.action(description="Ready: take requests", permissions=["change"])
+    @admin.action(description="Ready: take requests", permissions=["operate"])
     def make_ready(self, request: HttpRequest, queryset: QuerySet[Backend]) -> None:
         self._move(request, queryset, AdminState.READY)
 
-    @admin.action(description="Drain: no new requests", permissions=["change"])
+    @admin.action(description="Drain: no new requests", permissions=["operate"])
     def drain(self, request: HttpRequest, queryset: QuerySet[Backend]) -> None:
         self._move(request, queryset, AdminState.DRAIN)
 
-    @admin.action(description="Maintenance: no requests, no probes", permissions=["change"])
+    @admin.action(description="Maintenance: no requests, no probes", permissions=["operate"])
     def maintain(self, request: HttpRequest, queryset: QuerySet[Backend]) -> None:
         self._move(request, queryset, AdminState.MAINT)
 
