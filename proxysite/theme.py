@@ -7,11 +7,12 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
 
 
 def _may_view(permission: str) -> Callable[[HttpRequest], bool]:
     def may(request: HttpRequest) -> bool:
-        app, _, model = permission.partition(".")
+        app, _dot, model = permission.partition(".")
         return any(
             request.user.has_perm(f"{app}.{verb}_{model}") for verb in ("view", "change")
         )
@@ -60,6 +61,12 @@ UNFOLD = {
     "SITE_URL": None,  # what is at / is a route's, not the console's
     "SHOW_VIEW_ON_SITE": False,
     "COLORS": {"primary": _BLUE},
+    "ACCOUNT": {
+        "navigation": [
+            {"title": _("Change password"), "link": reverse_lazy("admin:password_change")},
+            {"title": _("One-time codes"), "link": reverse_lazy("codes")},
+        ],
+    },
     "SIDEBAR": {
         "navigation": [
             {
@@ -90,6 +97,8 @@ UNFOLD = {
                 "items": [
                     _item("Users", "person", "auth.user"),
                     _item("Groups", "group", "auth.group"),
+                    _item("Teams", "groups", "pools.team"),
+                    _item("Audit log", "policy", "pools.auditentry"),
                 ],
             },
         ],

@@ -5,10 +5,12 @@ from django.urls import path
 
 admin.autodiscover()  # apps.py says why here
 
-from proxysite import accounts, views  # noqa: E402, F401  (accounts changes what is there)
+from proxysite import accounts, codes, views  # noqa: E402, F401  (accounts changes what is there)
 
 urlpatterns = [
+    path("admin/code/", codes.ask, name="code"),
+    path("admin/codes/", admin.site.admin_view(codes.manage), name="codes"),
     path("admin/", admin.site.urls),
-    path("-/healthz", views.alive),
-    path("-/readyz", views.ready),
+    path("-/healthz", views.alive, name="alive"),
+    path("-/readyz", views.ready, name="ready"),
 ]

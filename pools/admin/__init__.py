@@ -3,6 +3,6 @@
 Imported by the admin's autodiscovery alone, so that the app works without an admin too.
 """
 
-from pools.admin import alerts, backend, channel, history, pool, route, teams
+from pools.admin import alerts, audit, backend, channel, history, pool, route, teams
 
-__all__ = ["alerts", "backend", "channel", "history", "pool", "route", "teams"]
+__all__ = ["alerts", "audit", "backend", "channel", "history", "pool", "route", "teams"]

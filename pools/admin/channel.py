@@ -14,9 +14,10 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
-from pools.admin import base, deletion, health, lines, teams
-from pools.control import clock
+from pools.admin import base, channel_secrets, deletion, health, lines, teams
+from pools.control import audit, clock
 from pools.models import Channel, Delivery
 from pools.models.alert import AlertKind, DeliveryState
 from pools.models.channel import ChannelKind, new_secret
@@ -76,13 +77,10 @@ class ChannelAdmin(teams.Scoped, base.ModelAdmin[Channel]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
         newest = Delivery.objects.filter(channel=OuterRef("pk")).order_by("-created_at", "-pk")
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                last_state=Subquery(newest.values("state")[:1]),
-                last_at=Subquery(newest.values("created_at")[:1]),
-            )
+        channels: QuerySet[Channel] = super().get_queryset(request)
+        return channels.annotate(
+            last_state=Subquery(newest.values("state")[:1]),
+            last_at=Subquery(newest.values("created_at")[:1]),
         )
 
     def get_fieldsets(self, request: HttpRequest, obj: Channel | None = None) -> Any:
@@ -111,7 +109,11 @@ class ChannelAdmin(teams.Scoped, base.ModelAdmin[Channel]):
                 label="Alerts",
                 error_messages={"required": "Choose at least one, or switch the channel off."},
             )
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
+        found = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "every_pool" and found and not teams.sees_all(request.user):
+            found.initial, found.disabled = False, True
+            found.help_text = _("For who sees the pools of every team.")
+        return found
 
     def get_deleted_objects(
         self, objs: Sequence[Channel] | QuerySet[Channel], request: HttpRequest
@@ -121,9 +123,29 @@ class ChannelAdmin(teams.Scoped, base.ModelAdmin[Channel]):
     def save_model(
         self, request: HttpRequest, obj: Channel, form: forms.ModelForm[Channel], change: bool
     ) -> None:
+        before = Channel.objects.filter(pk=obj.pk).first() if change else None
         super().save_model(request, obj, form, change)
+        channel_secrets.fresh(request, obj, before)
+        channel_secrets.recorded(obj, form, before)
         if obj.kind == ChannelKind.EMAIL and (said := email.lacking()):
             self.message_user(request, f"Nothing can be sent yet: {said}.", messages.WARNING)
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Channel | None:
+        found = super().get_object(request, object_id, from_field)
+        if found and request.method == "GET":
+            channel_secrets.take(request, found)
+        return found
+
+    def delete_model(self, request: HttpRequest, obj: Channel) -> None:
+        audit.record("removed", kind="channel", name=obj.name)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Channel]) -> None:
+        for channel in queryset:
+            audit.record("removed", kind="channel", name=channel.name)
+        super().delete_queryset(request, queryset)
 
     # Buttons of the page, each a form of its own
 
@@ -155,10 +177,14 @@ class ChannelAdmin(teams.Scoped, base.ModelAdmin[Channel]):
             return channel
         channel.secret = new_secret()
         channel.save(update_fields=["secret"])
+        channel_secrets.fresh(request, channel)
+        audit.record(
+            "changed", kind="channel", name=channel.name, changes=[channel_secrets.RENEWED]
+        )
         self.log_change(request, channel, "New signing secret")
         self.message_user(
             request,
-            "There is a new signing secret: give it to the receiver.",
+            "There is a new signing secret: give it to the receiver now, it is shown once.",
             messages.SUCCESS,
         )
         return redirect(self._page(pk))
@@ -194,9 +220,7 @@ class ChannelAdmin(teams.Scoped, base.ModelAdmin[Channel]):
 
     @admin.display(description="signing secret")
     def signing_secret(self, channel: Channel) -> SafeString:
-        return format_html(
-            "<details><summary>Show it</summary><code>{}</code></details>", channel.secret
-        )
+        return channel_secrets.shown(channel)
 
 
 _COLOURS = {

@@ -24,7 +24,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.utils.html import format_html
 
-from pools.admin import base, sentences
+from pools.admin import base, masked, sentences
 from pools.control import publish
 from pools.core.errors import DocumentError, Path, Problem
 from pools.models import Backend, Pool, PublishedState, Route
@@ -73,6 +73,7 @@ class PartForm(base.ModelForm[R]):
     refused: ClassVar[Sequence[Problem]] = ()
 
     def _post_clean(self) -> None:
+        masked.keep(self)
         super()._post_clean()  # type: ignore[misc]
         for problem in self.refused:
             column, text = self._spot(problem)
@@ -93,10 +94,10 @@ class PartForm(base.ModelForm[R]):
         return None, f"Nothing was saved, as the configuration does not hold: {problem}"
 
 
-class PublishingAdmin(base.ModelAdmin[R]):
+class PublishingAdmin(masked.Masked, base.ModelAdmin[R]):
     """An admin of configuration rows."""
 
-    form = PartForm  # type: ignore[assignment]  # a generic class cannot say PartForm[R]
+    form = PartForm
 
     # Saving
 

@@ -95,7 +95,8 @@ class Owned(Scoped):
         if not change and own and obj.team_id is None:
             (obj.team_id,) = own
         if change and "team" in form.changed_data:
-            old = Team.objects.filter(pk=form.initial.get("team")).first()
+            before = form.initial.get("team")
+            old = Team.objects.filter(pk=before).first() if before else None
             told = audit.Changed(field="team", old=_name(old), new=_name(obj.team))
             kind = obj._meta.model_name or ""
             audit.record("changed", kind=kind, name=obj.name, changes=[told], team=obj.team_id)
@@ -116,8 +117,8 @@ class Related(RelatedFieldListFilter):
 
     def field_choices(
         self, field: Any, request: HttpRequest, model_admin: ModelAdmin[Any]
-    ) -> list[tuple[str, str]]:
-        found: list[tuple[str, str]] = field.get_choices(
+    ) -> list[tuple[str, Any]]:
+        found: list[tuple[str, Any]] = field.get_choices(
             include_blank=False,
             ordering=self.field_admin_ordering(field, request, model_admin),
             limit_choices_to=_offered(field.related_model, request),
@@ -146,6 +147,22 @@ class TeamAdmin(base.ModelAdmin[Team]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
         rows = super().get_queryset(request)
         return rows.prefetch_related("group__user_set", "pools", "routes")
+
+    def save_model(
+        self, request: HttpRequest, obj: Team, form: forms.ModelForm[Team], change: bool
+    ) -> None:
+        super().save_model(request, obj, form, change)
+        if not change:
+            audit.record("added", kind="team", name=str(obj))
+
+    def delete_model(self, request: HttpRequest, obj: Team) -> None:
+        audit.record("removed", kind="team", name=str(obj))
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Team]) -> None:
+        for team in queryset:
+            audit.record("removed", kind="team", name=str(team))
+        super().delete_queryset(request, queryset)
 
     @admin.display(description=_("members"))
     def members(self, team: Team) -> str:

@@ -35,6 +35,41 @@ from pools.models import Route as RouteRow
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+# What filters offer; others may be recorded too.
+ACTIONS = (
+    "added",
+    "changed",
+    "removed",
+    "probed",
+    "restored",
+    "published",
+    "discarded",
+    "switched",
+    "tested",
+    "signed in",
+    "failed to sign in",
+    "was locked out",
+    "let in again",
+    "signed out",
+    "gave a one-time code",
+    "gave a wrong one-time code",
+    "used a recovery code",
+    "made new recovery codes",
+    "turned one-time codes on",
+    "turned one-time codes off",
+)
+KINDS = (
+    "pool",
+    "backend",
+    "route",
+    "revision",
+    "draft",
+    "channel",
+    "team",
+    "user",
+    "group",
+)
+
 _acting: ContextVar[HttpRequest | None] = ContextVar("pools_acting", default=None)
 
 
@@ -130,7 +165,7 @@ def current() -> Actor:
 
 def actor(request: HttpRequest) -> Actor:
     """Who sent a request."""
-    user = getattr(request, "user", None) or AnonymousUser()
+    user: Any = getattr(request, "user", None) or AnonymousUser()
     known = user if user.is_authenticated else None
     return Actor(who=user.get_username(), user=known, address=address(request))
 
@@ -248,6 +283,6 @@ def last_team(kind: str, name: str) -> int | None:
     """The team that something of this name belonged to when it was last changed, if that team
     is still there."""
     entry = AuditEntry.objects.filter(kind=kind, name=name).first()
-    if entry is None or not Team.objects.filter(pk=entry.team_id).exists():
+    if entry is None or entry.team_id is None:
         return None
-    return entry.team_id
+    return entry.team_id if Team.objects.filter(pk=entry.team_id).exists() else None

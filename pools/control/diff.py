@@ -62,7 +62,8 @@ def _mappings(at: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Cha
         elif isinstance(before, dict):
             yield from _mappings(path, before, after)
         elif before != after:
-            yield Change(kind="~", path=path, old=before, new=after)
+            old_value, new_value = masking.plain(before), masking.plain(after)
+            yield Change(kind="~", path=path, old=old_value, new=new_value)
 
 
 def _named(at: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
