@@ -15,9 +15,11 @@ from django.db.models import Model, QuerySet, prefetch_related_objects
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
 
 from pools.admin.sentences import named
-from pools.models import Backend, Channel, Pool
+from pools.control.teams import visible_routes
+from pools.models import Backend, Channel, Pool, Route
 
 # As ModelAdmin.get_deleted_objects: what goes (nested), how many of each kind, the kinds
 # that this user may not delete, and what stands in the way.
@@ -29,7 +31,10 @@ def of_pools(
 ) -> Deletion:
     """Pools go with their backends, and not while a routing rule leads to them."""
     rows = list(pools)
+    # Anew, as the console prefetches those alone that this user may see.
+    rows = list(Pool.objects.filter(pk__in=[row.pk for row in rows]))
     prefetch_related_objects(rows, "backends", "routes")
+    seen = set(visible_routes(request.user).filter(pool__in=rows).values_list("pk", flat=True))
     listing: list[Any] = []
     protected: list[str] = []
     count = 0
@@ -38,17 +43,23 @@ def of_pools(
         count += len(backends)
         listing += [named(pool), [named(backend) for backend in backends]]
         protected += [
-            format_html(
-                '<a href="{}">{}</a>: delete it first, or lead it to another pool than {}',
-                reverse("admin:pools_route_change", args=(route.pk,)),
-                named(route),
-                pool,
-            )
-            for route in pool.routes.all()
+            _in_the_way(route, pool, seen=route.pk in seen) for route in pool.routes.all()
         ]
     counts = {"pools": len(rows)} | ({"backends": count} if count else {})
     kinds = [Pool, Backend] if count else [Pool]
     return listing, counts, _lacking(kinds, request, site), protected
+
+
+def _in_the_way(route: Route, pool: Pool, *, seen: bool) -> str:
+    """Another team's is not named."""
+    if not seen:
+        return _("A routing rule of another team leads to %(pool)s.") % {"pool": pool}
+    return format_html(
+        '<a href="{}">{}</a>: delete it first, or lead it to another pool than {}',
+        reverse("admin:pools_route_change", args=(route.pk,)),
+        named(route),
+        pool,
+    )
 
 
 def of_backends(

@@ -70,7 +70,24 @@ class RevisionAdmin(Kept, teams.Scoped, base.ModelAdmin[Revision]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Revision]:
         # A document may have megabytes, and a page shows a hundred revisions.
-        return super().get_queryset(request).defer("document")
+        revisions: QuerySet[Revision] = super().get_queryset(request)
+        return revisions.defer("document")
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Revision | None:
+        found = super().get_object(request, object_id, from_field)
+        if found:
+            found.reader = request.user  # for `changes`
+            if not teams.sees_all(request.user):
+                found.why = ""
+        return found
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """`why` names what was changed: of others' things it says nothing."""
+        if teams.sees_all(request.user):
+            return self.list_display
+        return ("number", "when", "who")
 
     @admin.display(description="created at", ordering="created_at")
     def when(self, revision: Revision) -> str:
@@ -81,14 +98,14 @@ class RevisionAdmin(Kept, teams.Scoped, base.ModelAdmin[Revision]):
         """What is different from the revision before, one line each."""
         found = vars(revision)
         if "changes" not in found:  # a page asks several times, and documents may be large
-            found["changes"] = _changes(revision)
+            found["changes"] = _changes(revision, getattr(revision, "reader", None))
         return cast("SafeString | str", found["changes"])
 
 
 _KINDS = {"+": "added", "-": "removed", "~": "edited"}
 
 
-def _changes(revision: Revision) -> SafeString | str:
+def _changes(revision: Revision, reader: Any) -> SafeString | str:
     earlier = Revision.objects.filter(number__lt=revision.number)
     before = earlier.values_list("number", flat=True).first() or 0
     if not before and revision.number > 1:
@@ -97,6 +114,8 @@ def _changes(revision: Revision) -> SafeString | str:
         found = diff(publish.published(before), publish.published(revision.number))
     except DocumentError:
         return "cannot be compared: written by another version of the program"
+    if reader is not None:
+        found = teams.own_changes(reader, revision.number, found)
     lines = format_html_join(
         "",
         '<li class="pools-change-{}">{}</li>',

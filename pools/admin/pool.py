@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.options import InlineModelAdmin
-from django.db.models import Field, QuerySet
+from django.db.models import Field, Prefetch, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -161,7 +161,8 @@ class PoolAdmin(teams.Owned, PublishingAdmin[Pool]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Pool]:
         pools = super().get_queryset(request).select_related("schedule")
-        return pools.prefetch_related("backends__health", "routes")
+        routes = Prefetch("routes", teams.visible_routes(request.user))
+        return pools.prefetch_related("backends__health", routes)
 
     def get_inlines(
         self, request: HttpRequest, obj: Pool | None

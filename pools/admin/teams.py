@@ -17,7 +17,14 @@ from django.utils.translation import gettext_lazy as _
 
 from pools.admin import base
 from pools.control import audit, teams
-from pools.control.teams import sees_all, visible, visible_pools, visible_routes
+from pools.control.teams import (
+    own_changes,
+    own_pending,
+    sees_all,
+    visible,
+    visible_pools,
+    visible_routes,
+)
 from pools.models import Pool, Route, Team
 
 if TYPE_CHECKING:
@@ -31,6 +38,8 @@ __all__ = [
     "Owned",
     "Related",
     "Scoped",
+    "own_changes",
+    "own_pending",
     "sees_all",
     "visible",
     "visible_pools",

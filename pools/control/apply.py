@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from django.db import models, transaction
 
+from pools.control import audit
 from pools.core import document
 from pools.models import Backend, Pool, Route
 
@@ -15,8 +16,8 @@ def apply(wanted: document.Document) -> None:
     """Make the rows say the document, within one transaction.
 
     Rows are matched by name, backends by host and port: what stays keeps its row and so
-    its health, and what is the same is not written. For use within `publish.change`,
-    which checks and publishes the result.
+    its health, and what is the same is not written. What comes back after it was gone is
+    its team's again. For use within `publish.change`, which checks and publishes the result.
     """
     pools = _apply_pools(wanted)
     _apply_backends(wanted, pools)
@@ -29,11 +30,12 @@ def apply(wanted: document.Document) -> None:
 def _apply_pools(wanted: document.Document) -> dict[str, Pool]:
     """All pools by name, with those that are to go."""
     rows = {row.name: row for row in Pool.objects.all()}
+    teams = audit.last_teams("pool", {part.name for part in wanted.pools} - rows.keys())
     new = []
     for part in wanted.pools:
         row = rows.get(part.name)
         if row is None:
-            rows[part.name] = row = Pool()
+            rows[part.name] = row = Pool(team_id=teams.get(part.name))
             new.append(row)
             row.assign(part)
         elif row.assign(part):
@@ -60,12 +62,13 @@ def _apply_backends(wanted: document.Document, pools: dict[str, Pool]) -> None:
 
 def _apply_routes(wanted: document.Document, pools: dict[str, Pool]) -> None:
     rows = {row.name: row for row in Route.objects.all()}
+    teams = audit.last_teams("route", {part.name for part in wanted.routes} - rows.keys())
     new = []
     for part in wanted.routes:
         pool = pools[part.pool]
         row = rows.pop(part.name, None)
         if row is None:
-            row = Route(pool=pool)
+            row = Route(pool=pool, team_id=teams.get(part.name))
             row.assign(part)
             new.append(row)
         else:

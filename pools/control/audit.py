@@ -276,13 +276,19 @@ def _teams(done: Sequence[_Done]) -> dict[tuple[str, str], int | None]:
         names = [name for of, name in owners if of == kind]
         there = rows.filter(name__in=names).values_list("name", "team_id")
         found |= {(kind, name): team for name, team in there}
-    return found | {owner: last_team(*owner) for owner in owners - found.keys()}
+    for kind in ("pool", "route"):
+        gone = [name for of, name in owners - found.keys() if of == kind]
+        last = last_teams(kind, gone) if gone else {}
+        found |= {(kind, name): last.get(name) for name in gone}
+    return found
 
 
-def last_team(kind: str, name: str) -> int | None:
-    """The team that something of this name belonged to when it was last changed, if that team
-    is still there."""
-    entry = AuditEntry.objects.filter(kind=kind, name=name).first()
-    if entry is None or entry.team_id is None:
-        return None
-    return entry.team_id if Team.objects.filter(pk=entry.team_id).exists() else None
+def last_teams(kind: str, names: Iterable[str]) -> dict[str, int]:
+    """The teams that things of these names belonged to when they were last changed; of those
+    teams that are still there."""
+    teams = set(Team.objects.order_by().values_list("pk", flat=True))
+    if not teams:
+        return {}
+    entries = AuditEntry.objects.filter(kind=kind, name__in=list(names)).order_by("at", "pk")
+    last = dict(entries.values_list("name", "team_id"))
+    return {name: team for name, team in last.items() if team in teams}

@@ -9,12 +9,13 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar, cast
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
+from pools.control.diff import Change
 from pools.models import (
     Alert,
     AuditEntry,
@@ -148,23 +149,25 @@ def limit(model: type[Model], user: User) -> Q:
     return Q() if found is None else _RULES[model](found)
 
 
-def own_changes(user: User, revision: int, paths: list[str]) -> list[bool]:
-    """Of each changed path of a revision ("pools[web].policy"), whether the user may see it."""
+def own_changes(user: User, revision: int, changes: Sequence[Change]) -> tuple[Change, ...]:
+    """Those changes of a revision that the user may see: by whose things were then."""
     if sees_all(user):
-        return [True] * len(paths)
+        return tuple(changes)
     entries = visible(AuditEntry.objects.filter(revision=revision), user).order_by()
     heads = {_head(kind, name) for kind, name in entries.values_list("kind", "name")}
-    return [any(_within(path, head) for head in heads) for path in paths]
+    return _within(changes, heads)
 
 
-def own_paths(user: User, paths: list[str]) -> list[bool]:
-    """As `own_changes`, of changes that are no revision yet: by whose things are now."""
+def own_pending(user: User, changes: Sequence[Change]) -> tuple[Change, ...]:
+    """As `own_changes`, of what is no revision yet: by whose things are now."""
     if sees_all(user):
-        return [True] * len(paths)
-    heads = {_head("pool", name) for name in visible_pools(user).values_list("name", flat=True)}
-    names = visible_routes(user).values_list("name", flat=True)
-    heads |= {_head("route", name) for name in names}
-    return [any(_within(path, head) for head in heads) for path in paths]
+        return tuple(changes)
+    pools, routes = (
+        rows.order_by().values_list("name", flat=True)
+        for rows in (visible_pools(user), visible_routes(user))
+    )
+    heads = {_head("pool", name) for name in pools} | {_head("route", name) for name in routes}
+    return _within(changes, heads)
 
 
 def _head(kind: str, name: str) -> str:
@@ -172,5 +175,6 @@ def _head(kind: str, name: str) -> str:
     return f"routes[{name}]" if kind == "route" else f"pools[{name.partition('/')[0]}]"
 
 
-def _within(path: str, head: str) -> bool:
-    return path == head or path.startswith(f"{head}.")
+def _within(changes: Sequence[Change], heads: set[str]) -> tuple[Change, ...]:
+    # Names hold no brackets, so that the first one ends the head of a path.
+    return tuple(each for each in changes if each.path.partition("]")[0] + "]" in heads)

@@ -42,6 +42,8 @@ def test_the_side_bar_leads_to_all_that_one_may_see(django_user_model):
         "Revisions",
         "Users",
         "Groups",
+        "Teams",
+        "Audit log",
     ]
 
 
