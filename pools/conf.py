@@ -84,6 +84,7 @@ class Conf:
     keep_revisions: Annotated[int, Strict(), _between(1, 1_000_000)] = 1000
     keep_events: Annotated[int, Strict(), _between(1, 1_000_000)] = 1000
     keep_history_days: Annotated[float, Strict(), _between(0.1, 3650)] = 30.0
+    keep_audit_days: Annotated[float, Strict(), _between(0.1, 3650)] = 365.0
     keep_latencies_days: Annotated[float, Strict(), _between(0.1, 3650)] = 1.0
     client_header_timeout_s: Annotated[float, Strict(), _between(0.1, 600)] = 10.0
     client_body_timeout_s: Annotated[float, Strict(), _between(0.1, 3600)] = 60.0

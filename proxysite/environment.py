@@ -23,7 +23,7 @@ import dj_database_url
 import dj_email_url
 from django.core.exceptions import ValidationError as Invalid
 from django.core.validators import validate_email
-from environs import Env, EnvError, ValidationError
+from environs import Env, EnvError, ValidationError, validate
 
 from pools import conf
 from pools.core import fields
@@ -77,6 +77,10 @@ class Environment:
     csrf_trusted_origins: list[str]
     trusted_proxies: list[str]
     secure_cookies: bool
+    session_timeout_s: int
+    sign_in_attempts: int
+    sign_in_lock_s: int
+    require_codes: bool
     debug: bool
     log_level: str
     client_header_timeout_s: float
@@ -114,6 +118,12 @@ def read(base_dir: Path) -> Environment:
         csrf_trusted_origins=env.list("CSRF_TRUSTED_ORIGINS", [], validate=_origins),
         trusted_proxies=env.list("TRUSTED_PROXIES", [], validate=_networks),
         secure_cookies=env.bool("SECURE_COOKIES", False),
+        session_timeout_s=env.int(
+            "SESSION_TIMEOUT", 28_800, validate=validate.Range(300, 2_592_000)
+        ),
+        sign_in_attempts=env.int("SIGN_IN_ATTEMPTS", 5, validate=validate.Range(1, 1000)),
+        sign_in_lock_s=env.int("SIGN_IN_LOCK", 900, validate=validate.Range(1, 86_400)),
+        require_codes=env.bool("REQUIRE_CODES", False),
         debug=env.bool("DEBUG", False),
         log_level=env.str("LOG_LEVEL", "INFO", validate=_log_level).upper(),
         client_header_timeout_s=env.float(

@@ -1,6 +1,7 @@
 """Wiring of the project; every value comes from the environment, with a default."""
 
 import sys
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -8,7 +9,7 @@ from typing import cast
 from django.utils.functional import SimpleLazyObject
 from environs import EnvError
 
-from proxysite import environment, theme
+from proxysite import environment, security, theme
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -36,28 +37,40 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
+    "csp",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "revproxy",
     "pools",
 ]
 MIDDLEWARE = [
     *(["pools.wsgi.middleware.ReverseProxyMiddleware"] if _env.web_proxy else []),
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "proxysite.security.PermissionsPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "proxysite.sessions.IdleMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "pools.admin.acting.ActingMiddleware",
+    "proxysite.codes.SecondStepMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "pools.admin.banner.DraftBanner",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",  # last: it answers for sign-ins that are held back
 ]
 ROOT_URLCONF = "proxysite.urls"
 WSGI_APPLICATION = "proxysite.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "proxysite" / "templates"],  # before those of the theme
+        "DIRS": [Path(__file__).with_name("templates")],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -89,20 +102,47 @@ if _env.admin_host:
 CSRF_TRUSTED_ORIGINS = _env.csrf_trusted_origins
 
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        ("UserAttributeSimilarityValidator", {}),
+        ("MinimumLengthValidator", {"min_length": 12}),
+        ("CommonPasswordValidator", {}),
+        ("NumericPasswordValidator", {}),
     )
 ]
+
+# Guessing: attempts are counted by name and address, so that a stranger locks nobody out.
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_FAILURE_LIMIT = _env.sign_in_attempts
+AXES_COOLOFF_TIME = timedelta(seconds=_env.sign_in_lock_s)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # who waits is told how long
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "proxysite.signin.client_address"
+AXES_LOCKOUT_CALLABLE = "proxysite.signin.locked_out"
+AXES_DISABLE_ACCESS_LOG = True  # the audit log has it
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+REQUIRE_CODES = _env.require_codes
+OTP_TOTP_ISSUER = "proxysite"
+LOGIN_URL = "admin:login"
 
 # Names of our own: a Django application behind the proxy keeps its `sessionid` and
 # `csrftoken`, while these never reach it.
 SESSION_COOKIE_NAME = "proxysite_sessionid"
 CSRF_COOKIE_NAME = "proxysite_csrftoken"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _env.secure_cookies
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = _env.session_timeout_s  # from the last page on: proxysite/sessions.py
+
+CONTENT_SECURITY_POLICY = security.CONTENT_SECURITY_POLICY
+SECURE_REFERRER_POLICY = SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
 # What the admin says of a change would otherwise travel to backends, in a cookie that
 # anyone can read.
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
@@ -111,7 +151,7 @@ LOGIN_REDIRECT_URL = "admin:index"
 UNFOLD = theme.UNFOLD
 
 STATIC_URL = "/static/"
-STATICFILES_DIRS = [BASE_DIR / "proxysite" / "static"]
+STATICFILES_DIRS = [Path(__file__).with_name("static")]
 WHITENOISE_USE_FINDERS = True  # straight from the apps: nothing to collect
 LANGUAGE_CODE = "en"  # also of what is stored and logged, whoever looks at it
 LANGUAGES = [("en", "English"), ("ko", "Korean")]
@@ -158,6 +198,7 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.request": {"level": "ERROR"},  # a line for each 404 is the access log's
+        "axes": {"level": "ERROR"},  # sign-ins are in the audit log
         "revproxy": {"level": "WARNING"},  # says at info that it made a view, each time
         # Beat says that it sends a task, a worker that it took and ended one: each second.
         "celery.beat": {"level": "WARNING"},

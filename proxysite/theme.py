@@ -22,7 +22,7 @@ def _static(name: str) -> Callable[[HttpRequest], str]:
 
 def _may_view(permission: str) -> Callable[[HttpRequest], bool]:
     def may(request: HttpRequest) -> bool:
-        app, _, model = permission.partition(".")
+        app, _dot, model = permission.partition(".")
         return any(
             request.user.has_perm(f"{app}.{verb}_{model}") for verb in ("view", "change")
         )
@@ -80,6 +80,12 @@ UNFOLD = {
     "SCRIPTS": [_static("console.js")],
     "DASHBOARD_CALLBACK": "proxysite.dashboard.context",
     "COLORS": {"primary": _BLUE},
+    "ACCOUNT": {
+        "navigation": [
+            {"title": _("Change password"), "link": reverse_lazy("admin:password_change")},
+            {"title": _("One-time codes"), "link": reverse_lazy("codes")},
+        ],
+    },
     "SIDEBAR": {
         "navigation": [
             {
@@ -119,6 +125,8 @@ UNFOLD = {
                 "items": [
                     _item(_("Users"), "person", "auth.user"),
                     _item(_("Groups"), "group", "auth.group"),
+                    _item(_("Teams"), "groups", "pools.team"),
+                    _item(_("Audit log"), "policy", "pools.auditentry"),
                 ],
             },
         ],

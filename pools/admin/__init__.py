@@ -3,6 +3,28 @@
 Imported by the admin's autodiscovery alone, so that the app works without an admin too.
 """
 
-from pools.admin import alerts, backend, channel, drafts, history, pool, revisions, route
+from pools.admin import (
+    alerts,
+    audit,
+    backend,
+    channel,
+    drafts,
+    history,
+    pool,
+    revisions,
+    route,
+    teams,
+)
 
-__all__ = ["alerts", "backend", "channel", "drafts", "history", "pool", "revisions", "route"]
+__all__ = [
+    "alerts",
+    "audit",
+    "backend",
+    "channel",
+    "drafts",
+    "history",
+    "pool",
+    "revisions",
+    "route",
+    "teams",
+]

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pools.admin import base, health
+from pools.admin import base, health, teams
 from pools.admin.channel import state_badge
 from pools.admin.history import Kept
 from pools.control import clock
@@ -36,7 +36,7 @@ class OpenFilter(admin.SimpleListFilter):
 
 
 @admin.register(Alert)
-class AlertAdmin(Kept, base.ModelAdmin[Alert]):
+class AlertAdmin(Kept, teams.Scoped, base.ModelAdmin[Alert]):
     """Open ones first."""
 
     list_display = ("state", "kind", "subject", "detail", "begun", "lasted", "told")
@@ -75,10 +75,10 @@ class AlertAdmin(Kept, base.ModelAdmin[Alert]):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(Kept, base.ModelAdmin[Delivery]):
+class DeliveryAdmin(Kept, teams.Scoped, base.ModelAdmin[Delivery]):
     list_display = ("when", "channel", "subject", "state_now", "attempts", "result", "next")
     list_display_links = ("when", "subject")
-    list_filter = ("state", "channel")
+    list_filter = ("state", ("channel", teams.Related))
     list_select_related = ("channel",)
     search_fields = ("subject", "result")
     fields = (*list_display, "uid", "message", "content")

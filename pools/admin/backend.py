@@ -13,7 +13,17 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pools.admin import address, cells, deletion, glance, health, past, plots, traffic
+from pools.admin import (
+    address,
+    cells,
+    deletion,
+    glance,
+    health,
+    past,
+    plots,
+    teams,
+    traffic,
+)
 from pools.admin.backend_list import BackendList
 from pools.admin.once import once
 from pools.models import Backend
@@ -22,7 +32,7 @@ EVENTS_SHOWN = 20
 
 
 @admin.register(Backend)
-class BackendAdmin(plots.BackendFigures, BackendList, address.Typed):
+class BackendAdmin(plots.BackendFigures, teams.Scoped, BackendList, address.Typed):
     change_form_template = "pools/admin/backend_form.html"
     readonly_fields = (
         *("health_now", "in_processes", "last_day", "uptime", "latency", "events"),

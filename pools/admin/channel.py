@@ -17,8 +17,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pools.admin import base, deletion, health, lines
-from pools.control import clock
+from pools.admin import base, channel_secrets, deletion, health, lines, teams
+from pools.control import audit, clock
 from pools.models import Channel, Delivery
 from pools.models.alert import AlertKind, DeliveryState
 from pools.models.channel import ChannelKind, new_secret
@@ -59,7 +59,7 @@ class ChannelForm(base.ModelForm[Channel]):
 
 
 @admin.register(Channel)
-class ChannelAdmin(base.ModelAdmin[Channel]):
+class ChannelAdmin(teams.Scoped, base.ModelAdmin[Channel]):
     form = ChannelForm
     change_form_template = "pools/admin/channel_form.html"
     list_display = ("name", "kind", "enabled", "reaches", "last")
@@ -78,13 +78,10 @@ class ChannelAdmin(base.ModelAdmin[Channel]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
         newest = Delivery.objects.filter(channel=OuterRef("pk")).order_by("-created_at", "-pk")
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                last_state=Subquery(newest.values("state")[:1]),
-                last_at=Subquery(newest.values("created_at")[:1]),
-            )
+        channels: QuerySet[Channel] = super().get_queryset(request)
+        return channels.annotate(
+            last_state=Subquery(newest.values("state")[:1]),
+            last_at=Subquery(newest.values("created_at")[:1]),
         )
 
     def get_fieldsets(self, request: HttpRequest, obj: Channel | None = None) -> Any:
@@ -115,7 +112,11 @@ class ChannelAdmin(base.ModelAdmin[Channel]):
                     "required": _("Choose at least one, or switch the channel off.")
                 },
             )
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
+        found = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "every_pool" and found and not teams.sees_all(request.user):
+            found.initial, found.disabled = False, True
+            found.help_text = _("For who sees the pools of every team.")
+        return found
 
     def get_deleted_objects(
         self, objs: Sequence[Channel] | QuerySet[Channel], request: HttpRequest
@@ -125,10 +126,30 @@ class ChannelAdmin(base.ModelAdmin[Channel]):
     def save_model(
         self, request: HttpRequest, obj: Channel, form: forms.ModelForm[Channel], change: bool
     ) -> None:
+        before = Channel.objects.filter(pk=obj.pk).first() if change else None
         super().save_model(request, obj, form, change)
+        channel_secrets.fresh(request, obj, before)
+        channel_secrets.recorded(obj, form, before)
         if obj.kind == ChannelKind.EMAIL and (said := email.lacking()):
             text = _("Nothing can be sent yet: %(reason)s.") % {"reason": said}
             self.message_user(request, text, messages.WARNING)
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Channel | None:
+        found = super().get_object(request, object_id, from_field)
+        if found and request.method == "GET":
+            channel_secrets.take(request, found)
+        return found
+
+    def delete_model(self, request: HttpRequest, obj: Channel) -> None:
+        audit.record("removed", kind="channel", name=obj.name)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Channel]) -> None:
+        for channel in queryset:
+            audit.record("removed", kind="channel", name=channel.name)
+        super().delete_queryset(request, queryset)
 
     # Buttons of the page, each a form of its own
 
@@ -162,10 +183,14 @@ class ChannelAdmin(base.ModelAdmin[Channel]):
             return channel
         channel.secret = new_secret()
         channel.save(update_fields=["secret"])
+        channel_secrets.fresh(request, channel)
+        audit.record(
+            "changed", kind="channel", name=channel.name, changes=[channel_secrets.RENEWED]
+        )
         self.log_change(request, channel, "New signing secret")
         self.message_user(
             request,
-            _("There is a new signing secret: give it to the receiver."),
+            _("There is a new signing secret: give it to the receiver now, it is shown once."),
             messages.SUCCESS,
         )
         return redirect(self._page(pk))
@@ -201,11 +226,7 @@ class ChannelAdmin(base.ModelAdmin[Channel]):
 
     @admin.display(description=gettext_lazy("signing secret"))
     def signing_secret(self, channel: Channel) -> SafeString:
-        return format_html(
-            "<details><summary>{}</summary><code>{}</code></details>",
-            _("Show it"),
-            channel.secret,
-        )
+        return channel_secrets.shown(channel)
 
 
 _COLOURS = {

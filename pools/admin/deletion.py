@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from pools.admin import staging
 from pools.admin.sentences import named
+from pools.control.teams import visible
 from pools.models import Backend, Channel, Pool, Route
 
 # As ModelAdmin.get_deleted_objects: what goes (nested), how many of each kind, the kinds
@@ -31,8 +32,11 @@ def of_pools(
 ) -> Deletion:
     """Pools go with their backends, and not while a routing rule leads to them."""
     rows = list(pools)
+    # Anew, as the console prefetches those alone that this user may see.
+    rows = list(Pool.drafted.filter(pk__in=[row.pk for row in rows]))
     prefetch_related_objects(rows, "backends")
     led = _led_to(rows, request)
+    seen = set(visible(Route.drafted.all(), request.user).values_list("pk", flat=True))
     listing: list[Any] = []
     protected: list[str] = []
     count = 0
@@ -41,13 +45,7 @@ def of_pools(
         count += len(backends)
         listing += [named(pool), [named(backend) for backend in backends]]
         protected += [
-            format_html(
-                '<a href="{}">{}</a>: {}',
-                reverse("admin:pools_route_change", args=(route.pk,)),
-                named(route),
-                _("delete it first, or lead it to another pool than %(pool)s") % {"pool": pool},
-            )
-            for route in led.get(pool.pk, ())
+            _in_the_way(route, pool, seen=route.pk in seen) for route in led.get(pool.pk, ())
         ]
     counts = {_("pools"): len(rows)} | ({_("backends"): count} if count else {})
     kinds = [Pool, Backend] if count else [Pool]
@@ -64,6 +62,18 @@ def _led_to(pools: Sequence[Pool], request: HttpRequest) -> dict[int, list[Route
     for route in routes:
         found.setdefault(route.pool_id, []).append(route)
     return found
+
+
+def _in_the_way(route: Route, pool: Pool, *, seen: bool) -> str:
+    """Another team's is not named."""
+    if not seen:
+        return _("A routing rule of another team leads to %(pool)s.") % {"pool": pool}
+    return format_html(
+        '<a href="{}">{}</a>: {}',
+        reverse("admin:pools_route_change", args=(route.pk,)),
+        named(route),
+        _("delete it first, or lead it to another pool than %(pool)s") % {"pool": pool},
+    )
 
 
 def of_backends(

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from pools.admin import base, health
+from pools.admin import base, health, teams
 from pools.core.probing import Verdict
 from pools.models import HealthEvent
 
@@ -27,9 +27,9 @@ class Kept:
 
 
 @admin.register(HealthEvent)
-class HealthEventAdmin(Kept, base.ModelAdmin[HealthEvent]):
+class HealthEventAdmin(Kept, teams.Scoped, base.ModelAdmin[HealthEvent]):
     list_display = ("when", "backend", "flip", "reason", "seen_by")
-    list_filter = ("new", "backend__pool")
+    list_filter = ("new", ("backend__pool", teams.Related))
     list_select_related = ("backend__pool",)
     search_fields = ("backend__host", "backend__pool__name", "reason")
     fields = list_display

@@ -14,7 +14,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from pools.core import codec, fields
+from pools.core import codec, fields, masking
 from pools.core.document import Condition, Match
 from pools.core.errors import DocumentError
 
@@ -100,8 +100,26 @@ class HeaderSetField(LinesField):
     empty: Any = {}
 
     def shown(self, value: Any) -> Iterator[str]:
+        """Secrets masked: `kept` puts them back."""
         for name, text in value.items():
-            yield f"{name}: {text}".rstrip()
+            yield f"{name}: {masking.shown(name, text)}".rstrip()
+
+    def kept(self, values: dict[str, str], stored: dict[str, str]) -> dict[str, str]:
+        """What was typed, with the stored value where the mask of a secret was left."""
+        known = {name.lower(): text for name, text in stored.items()}
+        return {
+            name: known.get(name.lower(), text)
+            if text == masking.MASK and masking.is_secret(name)
+            else text
+            for name, text in values.items()
+        }
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        try:
+            typed = self.to_python(data)
+        except ValidationError:
+            return True
+        return bool(self.kept(typed, initial or {}) != (initial or {}))
 
     def read(self, line: str) -> tuple[str, str]:
         name, colon, text = line.partition(":")

@@ -30,6 +30,7 @@ from pools.admin import (
     probe,
     staging,
     tags,
+    teams,
     traffic,
 )
 from pools.admin.dashboard.pages import Pages
@@ -100,7 +101,7 @@ class BackendInline(address.Typed, staging.DraftedInline, base.TabularInline[Bac
 
 
 @admin.register(Pool)
-class PoolAdmin(Pages, PoolList):
+class PoolAdmin(Pages, teams.Owned, PoolList):
     change_form_template = f"pools/admin/pool_{'form' if base.UNFOLD else 'plain'}.html"
     inlines = (BackendInline,)
     conditional_fields = probe.CONDITIONS

@@ -30,7 +30,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pools.admin import base, comment, conflict, followers, sentences, staging
+from pools.admin import base, comment, conflict, followers, masked, sentences, staging
 from pools.control import drafts, publish
 from pools.control.drafts import Drafting
 from pools.control.publish import Outcome
@@ -92,6 +92,7 @@ class PartForm(base.ModelForm[R]):
     refused: ClassVar[Sequence[Problem]] = ()
 
     def _post_clean(self) -> None:
+        masked.keep(self)
         super()._post_clean()  # type: ignore[misc]
         for problem in self.refused:
             column, text = self._spot(problem)
@@ -114,7 +115,7 @@ class PartForm(base.ModelForm[R]):
         return None, said % {"problem": problem}
 
 
-class PublishingAdmin(staging.Drafted, base.ModelAdmin[R]):
+class PublishingAdmin(staging.Drafted, masked.Masked, base.ModelAdmin[R]):
     """An admin of configuration rows."""
 
     form = PartForm
@@ -178,9 +179,10 @@ class PublishingAdmin(staging.Drafted, base.ModelAdmin[R]):
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> R | None:
         """The object; for its form in staged mode, as the draft has it."""
-        found = super().get_object(request, object_id, from_field)
+        found: R | None = super().get_object(request, object_id, from_field)
         if found and request.META.get(_FORM) and staging.staged(request):
-            return found.overlay()
+            overlaid: R = found.overlay()
+            return overlaid
         return found
 
     def render_change_form(

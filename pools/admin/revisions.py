@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pools.admin import base, changes, comment, followers, health, staging
+from pools.admin import base, changes, comment, followers, health, staging, teams
 from pools.admin.history import Kept
 from pools.control import publish, restore
 from pools.control.diff import diff_plain
@@ -32,7 +32,10 @@ OFFERED = 100  # revisions to compare with
 
 
 @admin.register(Revision)
-class RevisionAdmin(Kept, base.ModelAdmin[Revision]):
+class RevisionAdmin(Kept, teams.Scoped, base.ModelAdmin[Revision]):
+    """Who sees the things of some teams alone sees what became of those, and not why: that
+    names what else was changed."""
+
     change_form_template = "pools/admin/revision.html"
     list_display = ("number", "when", "who", "done", "changed")
     list_filter = ("created_at",)
@@ -46,11 +49,30 @@ class RevisionAdmin(Kept, base.ModelAdmin[Revision]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Revision]:
         # A document may have megabytes, and a page shows a hundred revisions.
-        return super().get_queryset(request).defer("document")
+        revisions: QuerySet[Revision] = super().get_queryset(request)
+        return revisions.defer("document")
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        if teams.sees_all(request.user):
+            return self.list_display
+        return ("number", "when", "who")
+
+    def get_fields(self, request: HttpRequest, obj: Revision | None = None) -> Any:
+        if teams.sees_all(request.user):
+            return self.fields
+        return ("number", "when", "who", "processes")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Revision], search_term: str
+    ) -> tuple[QuerySet[Revision], bool]:
+        if teams.sees_all(request.user):
+            return super().get_search_results(request, queryset, search_term)
+        return queryset.filter(who__icontains=search_term), False
 
     def has_restore_permission(self, request: HttpRequest) -> bool:
         """Restoring touches every pool and rule there is."""
-        return request.user.has_perm("pools.restore_revision")
+        allowed = request.user.has_perm("pools.restore_revision")
+        return allowed and teams.sees_all(request.user)
 
     @admin.display(description=gettext_lazy("created at"), ordering="created_at")
     def when(self, revision: Revision) -> str:
@@ -83,11 +105,11 @@ class RevisionAdmin(Kept, base.ModelAdmin[Revision]):
         revision: Revision | None = kwargs.get("obj")
         if revision is not None:
             live = publish.revision()
-            others = Revision.objects.exclude(number=revision.number).order_by("-number")
+            others = self.get_queryset(request).exclude(number=revision.number)
             context |= {
-                "changes": _since(revision.number, _before(revision)),
+                "changes": _since(request, revision.number, _before(revision)),
                 "live": live,
-                "others": others.values_list("number", "why")[:OFFERED],
+                "others": _offered(request, others),
                 "restores": revision.number != live and self.has_restore_permission(request),
             }
         return super().render_change_form(request, context, *args, **kwargs)
@@ -127,8 +149,8 @@ class RevisionAdmin(Kept, base.ModelAdmin[Revision]):
             {
                 "old": old,
                 "new": new,
-                "changes": _since(new, old),
-                "others": kept.order_by("-number").values_list("number", "why")[:OFFERED],
+                "changes": _since(request, new, old),
+                "others": _offered(request, kept),
             },
         )
 
@@ -207,7 +229,14 @@ def _before(revision: Revision) -> int | None:
     return found or (0 if revision.number == 1 else None)
 
 
-def _since(number: int, before: int | None) -> SafeString | str:
+def _offered(request: HttpRequest, rows: QuerySet[Revision]) -> list[tuple[int, str]]:
+    """The newest, each with what it changed."""
+    found = rows.order_by("-number").values_list("number", "why")[:OFFERED]
+    named = teams.sees_all(request.user)
+    return [(number, why if named else "") for number, why in found]
+
+
+def _since(request: HttpRequest, number: int, before: int | None) -> SafeString | str:
     """What a revision changed since another, or why that cannot be said."""
     if before is None:
         return _("cannot be compared: the revision before it is no longer kept")
@@ -215,4 +244,6 @@ def _since(number: int, before: int | None) -> SafeString | str:
         found = diff_plain(publish.kept(before), publish.kept(number))
     except DocumentError:
         return _("cannot be compared: written by another version of the program")
-    return changes.rendered(found)
+    if before == number - 1:
+        return changes.rendered(teams.own_changes(request.user, number, found))
+    return changes.rendered(teams.own_pending(request.user, found))

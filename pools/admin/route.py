@@ -18,7 +18,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pools.admin import base, filters, lines, matching, route_filters, tags, tester
+from pools.admin import base, filters, lines, matching, route_filters, tags, teams, tester
 from pools.admin.publishing import PublishingAdmin
 from pools.models import Pool, Route
 
@@ -53,7 +53,7 @@ _LINES: dict[str, tuple[type[lines.LinesField], str]] = {
 
 
 @admin.register(Route)
-class RouteAdmin(PublishingAdmin[Route]):
+class RouteAdmin(teams.Owned, PublishingAdmin[Route]):
     change_list_template = "pools/admin/route_list.html"
     list_display = ("name", "on_hosts", "path_prefix", "pool")
     list_display_links = ("name",)

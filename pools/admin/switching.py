@@ -25,7 +25,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pools.admin import base, health, probed, sentences
+from pools.admin import base, health, operating, probed, sentences
 from pools.admin.publishing import PublishingAdmin
 from pools.core import fields
 from pools.core.document import AdminState
@@ -42,12 +42,8 @@ _TITLES = {
 }
 
 
-class Switching(PublishingAdmin[Backend]):
+class Switching(operating.Operated, PublishingAdmin[Backend]):
     actions = ("make_ready", "drain", "maintain", "probe_now", "set_weight")
-
-    def has_operate_permission(self, request: HttpRequest, obj: Backend | None = None) -> bool:
-        """Whether this user may move states and weights, and probe."""
-        return self.has_change_permission(request, obj)
 
     # --- actions on many -----------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from django.db import models, transaction
 
+from pools.control import audit
 from pools.control.drafts import adopt, check_unheld
 from pools.core import document
 from pools.models import Backend, Pool, Route
@@ -23,8 +24,9 @@ from pools.models.parts import PartModel
 def apply(wanted: document.Document) -> None:
     """Make the rows in force say the document, within one transaction.
 
-    For use within `publish.change`, which checks and publishes the result. Raises
-    DocumentError where a draft holds on to a pool that is to go.
+    What comes back after it was gone is its team's again. For use within `publish.change`,
+    which checks and publishes the result. Raises DocumentError where a draft holds on to a
+    pool that is to go.
     """
     pools = _apply_pools(wanted)
     _apply_backends(wanted, pools)
@@ -39,11 +41,12 @@ def apply(wanted: document.Document) -> None:
 def _apply_pools(wanted: document.Document) -> dict[str, Pool]:
     """All pools by name, with those that are to go."""
     rows = {row.name: row for row in Pool.drafted.all()}
+    teams = audit.last_teams("pool", {part.name for part in wanted.pools} - rows.keys())
     new = []
     for part in wanted.pools:
         row = rows.get(part.name)
         if row is None:
-            rows[part.name] = row = Pool()
+            rows[part.name] = row = Pool(team_id=teams.get(part.name))
             new.append(row)
             row.assign(part)
         elif adopt(row) | row.assign(part):
@@ -70,12 +73,13 @@ def _apply_backends(wanted: document.Document, pools: dict[str, Pool]) -> None:
 
 def _apply_routes(wanted: document.Document, pools: dict[str, Pool]) -> None:
     rows = {row.name: row for row in Route.drafted.all()}
+    teams = audit.last_teams("route", {part.name for part in wanted.routes} - rows.keys())
     new = []
     for part in wanted.routes:
         pool = pools[part.pool]
         row = rows.pop(part.name, None)
         if row is None:
-            row = Route(pool=pool)
+            row = Route(pool=pool, team_id=teams.get(part.name))
             row.assign(part)
             new.append(row)
         else:

@@ -1,14 +1,14 @@
-"""What is different between two documents, by name."""
+"""What is different between two documents, by name. Secrets in it are masked."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pools.control.compile import canonical, name_of
-from pools.core import codec
+from pools.core import codec, masking
 from pools.core.document import Backend, Document, Pool, Route
 from pools.core.errors import DocumentError, Problem
 
@@ -131,11 +131,12 @@ def _mappings(at: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Cha
         if key in ("pools", "routes", "backends"):
             yield from _named(path, _by_name(before), _by_name(after))
         elif key in _MAPPINGS:
-            yield from _named(path, before, after)
+            yield from map(_masked, _named(path, before, after))
         elif isinstance(before, dict):
             yield from _mappings(path, before, after)
         else:
-            yield Change(kind="~", path=path, old=before, new=after)
+            old_value, new_value = masking.plain(before), masking.plain(after)
+            yield Change(kind="~", path=path, old=old_value, new=new_value)
 
 
 def _named(at: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
@@ -145,15 +146,22 @@ def _named(at: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change
             continue
         path = f"{at}[{name}]"
         if name not in old:
-            yield Change(kind="+", path=path, new=new[name])
+            yield Change(kind="+", path=path, new=masking.plain(new[name]))
             yield from _backends(path, {}, new[name])
         elif name not in new:
-            yield Change(kind="-", path=path, old=old[name])
+            yield Change(kind="-", path=path, old=masking.plain(old[name]))
             yield from _backends(path, old[name], {})
         elif isinstance(old[name], dict):
             yield from _mappings(path, old[name], new[name])
         else:
             yield Change(kind="~", path=path, old=old[name], new=new[name])
+
+
+def _masked(change: Change) -> Change:
+    """A header field that is different, without what is secret of it."""
+    name = change.path.removesuffix("]").rpartition("[")[2]
+    old, new = (value and masking.shown(name, value) for value in (change.old, change.new))
+    return replace(change, old=old, new=new)
 
 
 def _backends(at: str, old: Any, new: Any) -> Iterator[Change]:

@@ -1,7 +1,8 @@
 """How much of the past is kept: POOLS_KEEP_REVISIONS, POOLS_KEEP_EVENTS of each backend,
 POOLS_KEEP_LATENCIES_DAYS, and gaps for as long as uptime is told.
 
-Alerts that are over, and messages, are kept for POOLS_KEEP_HISTORY_DAYS; rows of processes
+Alerts that are over, and messages, are kept for POOLS_KEEP_HISTORY_DAYS, the audit log for
+POOLS_KEEP_AUDIT_DAYS; rows of processes
 that are long gone go too. `trim` is called every few seconds and costs a few small queries
 while nothing is new.
 """
@@ -19,6 +20,7 @@ from pools.control import clock, processes
 from pools.control.past import WINDOWS
 from pools.models import (
     Alert,
+    AuditEntry,
     Delivery,
     HealthEvent,
     LatencyBucket,
@@ -43,7 +45,7 @@ def trim() -> None:
     kept = timedelta(days=now.keep_latencies_days)
     _delete(LatencyBucket.objects.filter(begins_at__lt=at - kept))
     _delete(ProbeGap.objects.filter(ends_at__lt=at - max(WINDOWS.values())))
-    _trim_alerts(now.keep_history_days)
+    _trim_history(now.keep_history_days, now.keep_audit_days)
     processes.trim()
 
 
@@ -77,7 +79,7 @@ def _trim_events(keep: int) -> None:
     _seen = newest
 
 
-def _trim_alerts(days: float) -> None:
+def _trim_history(days: float, audit_days: float) -> None:
     """Now and then, as nothing is lost where they stay for some minutes longer."""
     global _alerts_at
     if time.monotonic() - _alerts_at < ALERTS_EACH_S:
@@ -86,4 +88,5 @@ def _trim_alerts(days: float) -> None:
     _delete(Alert.objects.filter(ended_at__lt=past))
     told = Delivery.objects.exclude(state=DeliveryState.PENDING)
     _delete(told.filter(created_at__lt=past))
+    _delete(AuditEntry.objects.filter(at__lt=clock.now() - timedelta(days=audit_days)))
     _alerts_at = time.monotonic()

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from django.db import connections, transaction
 from django.db.models import F
 
-from pools.control import clock, compile, wake
+from pools.control import audit, clock, compile, wake
 from pools.control.diff import diff
 from pools.core import codec
 from pools.core.document import Document
@@ -66,8 +66,10 @@ def change(
         before = _readable(state.revision)
         if document != before:
             made = Revision(user=user, who=who, why=why, comment=comment)
-            made.changes = len(diff(before, document)) if before else None
+            changes = diff(before or Document(), document)
+            made.changes = len(changes) if before else None
             outcome.revision = _publish(state, document, made)
+            audit.published(changes, revision=made.number, who=who, user=user)
 
 
 def revision() -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-MASK = "••••••"
+MASK = "********"
 
 _WORDS = re.compile(
     r"authorization|cookie|credential|passw|secret|signature|token|(^|[-_])(key|auth|apikey)($|[-_])",
@@ -36,8 +36,11 @@ def fields(values: dict[str, str]) -> dict[str, str]:
 def plain(value: Any) -> Any:
     """Plain data of a document, with the secrets in it masked."""
     if isinstance(value, dict):
-        return {
+        found: dict[str, Any] = {
             key: fields(item) if key in _MAPPINGS and isinstance(item, dict) else plain(item)
             for key, item in value.items()
         }
+        if "header" in found and found.get("value"):  # a condition of a route
+            found["value"] = shown(found["header"], found["value"])
+        return found
     return [plain(item) for item in value] if isinstance(value, list) else value

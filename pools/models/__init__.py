@@ -1,3 +1,4 @@
+from pools.models.access import AuditEntry, Role, Team
 from pools.models.alert import Alert, Delivery, Evaluation, Telling
 from pools.models.backend import Backend
 from pools.models.channel import Channel
@@ -17,6 +18,7 @@ from pools.models.traffic import TrafficBucket, TrafficNow
 
 __all__ = [
     "Alert",
+    "AuditEntry",
     "Backend",
     "BackendHealth",
     "Channel",
@@ -31,7 +33,9 @@ __all__ = [
     "Process",
     "PublishedState",
     "Revision",
+    "Role",
     "Route",
+    "Team",
     "Telling",
     "TrafficBucket",
     "TrafficNow",

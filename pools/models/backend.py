@@ -77,6 +77,7 @@ class Backend(PartModel):
         verbose_name = _("backend")
         verbose_name_plural = _("backends")
         ordering = ("pool__name", "host", "port")
+        permissions = [("operate_backend", "Can set state and weight, and probe")]
         constraints = [
             models.UniqueConstraint(
                 fields=("pool", "host", "port"),

@@ -354,6 +354,16 @@ class Pool(PartModel):
         help_text=_("Consecutive failures after which a backend is down."),
     )
 
+    team = models.ForeignKey(
+        "pools.Team",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="pools",
+        verbose_name=_("team"),
+        help_text=_("Who sees and changes it; empty: who is in no team."),
+    )
+
     class Meta:
         verbose_name = _("pool")
         verbose_name_plural = _("pools")

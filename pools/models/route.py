@@ -127,6 +127,16 @@ class Route(PartModel):
         help_text=_("Seconds; empty: the pool's."),
     )
 
+    team = models.ForeignKey(
+        "pools.Team",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="routes",
+        verbose_name=_("team"),
+        help_text=_("Who sees and changes it; empty: who is in no team."),
+    )
+
     class Meta:
         verbose_name = _("routing rule")
         verbose_name_plural = _("routing rules")

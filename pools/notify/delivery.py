@@ -23,6 +23,7 @@ from datetime import datetime, timedelta
 from django.db import InterfaceError, OperationalError, close_old_connections
 from django.db.models import F, Q, QuerySet
 
+from pools.control import audit
 from pools.models import Channel, Delivery
 from pools.models.alert import DeliveryState
 from pools.notify import message, senders
@@ -109,6 +110,7 @@ def send_test(channel: Channel, now: datetime) -> Delivery:
     delivery.result = result.words
     delivery.sent_at = now if result.ok else None
     delivery.save()
+    audit.record("tested", kind="channel", name=channel.name)
     return delivery
 
 

@@ -7,5 +7,10 @@ INSTALLED_APPS = [
     for name in INSTALLED_APPS  # noqa: F405
     if name != "unfold"
 ]
+# What is of this project alone: sign-in, one-time codes, the content security policy.
+_OWN = ("axes", "csp", "django_otp", "proxysite")
+INSTALLED_APPS = [name for name in INSTALLED_APPS if not name.startswith(_OWN)]
+MIDDLEWARE = [name for name in MIDDLEWARE if not name.startswith(_OWN)]  # noqa: F405
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
 ROOT_URLCONF = "tests.admin.plain_urls"
 TEMPLATES = [{**TEMPLATES[0], "DIRS": []}]  # noqa: F405  (those of the project are unfold's)

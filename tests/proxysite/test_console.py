@@ -43,6 +43,8 @@ def test_the_side_bar_leads_to_all_that_one_may_see(django_user_model):
         "Draft",
         "Users",
         "Groups",
+        "Teams",
+        "Audit log",
     ]
 
 

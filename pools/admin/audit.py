@@ -1,0 +1,120 @@
+"""The audit log, to read: who did what, from where, with old and new values."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from pools.admin import base, health, teams
+from pools.admin.history import Kept
+from pools.control.audit import ACTIONS, KINDS
+from pools.models import AuditEntry
+
+_SHOWN = 3  # changes of an entry in the list; its page has all
+
+
+class _Known(admin.SimpleListFilter):
+    """By a column whose values are known: asking a long log for them takes its whole length."""
+
+    known: tuple[str, ...]
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        return [(value, value.capitalize()) for value in self.known]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[AuditEntry]
+    ) -> QuerySet[AuditEntry]:
+        value = self.value()
+        return queryset.filter(**{str(self.parameter_name): value}) if value else queryset
+
+
+class ActionFilter(_Known):
+    title = gettext_lazy("action")
+    parameter_name = "action"
+    known = ACTIONS
+
+
+class KindFilter(_Known):
+    title = gettext_lazy("kind")
+    parameter_name = "kind"
+    known = KINDS
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(Kept, teams.Scoped, base.ModelAdmin[AuditEntry]):
+    list_display = ("when", "by", "address", "action", "what", "told", "in_revision")
+    list_display_links = ("when",)
+    list_filter = (ActionFilter, KindFilter, ("at", admin.DateFieldListFilter))
+    search_fields = ("who", "name", "address", "action")
+    search_help_text = gettext_lazy("Name of a user or an object, an address, or an action")
+    list_per_page = 50
+    show_full_result_count = False
+    fields = ("when", "by", "address", "action", "what", "changed", "in_revision")
+
+    class Media:
+        css = {"all": ("pools/admin.css", "pools/audit.css")}
+
+    @admin.display(description=gettext_lazy("at"), ordering="at")
+    def when(self, entry: AuditEntry) -> str:
+        return health.moment(entry.at)
+
+    @admin.display(description=gettext_lazy("who"), ordering="who")
+    def by(self, entry: AuditEntry) -> str:
+        return entry.who or _("nobody who is known")
+
+    @admin.display(description=gettext_lazy("object"), ordering="name")
+    def what(self, entry: AuditEntry) -> str:
+        return f"{entry.kind} {entry.name}".strip()
+
+    @admin.display(description=gettext_lazy("changes"))
+    def told(self, entry: AuditEntry) -> SafeString | str:
+        rest = len(entry.changes) - _SHOWN
+        shown = _changes(entry.changes[:_SHOWN])
+        if rest <= 0:
+            return shown
+        return format_html('{}<div class="pools-reason">{}</div>', shown, _more(rest))
+
+    @admin.display(description=gettext_lazy("changes"))
+    def changed(self, entry: AuditEntry) -> SafeString | str:
+        return _changes(entry.changes) or _("none")
+
+    @admin.display(description=gettext_lazy("revision"), ordering="revision")
+    def in_revision(self, entry: AuditEntry) -> SafeString | str:
+        if entry.revision is None:
+            return ""
+        page = reverse(f"{self.admin_site.name}:pools_revision_changelist")
+        return format_html(
+            '<a class="pools-link" href="{}?number={}">{}</a>',
+            page,
+            entry.revision,
+            entry.revision,
+        )
+
+
+def _changes(changes: list[dict[str, Any]]) -> SafeString:
+    """One line each, with words for what a screen reader does not tell of strokes."""
+    return format_html_join(
+        "",
+        '<div class="pools-audited"><span>{}</span> <del>{}</del> → <ins>{}</ins></div>',
+        ((each["field"], _value(each["old"]), _value(each["new"])) for each in changes),
+    )
+
+
+def _value(value: Any) -> str:
+    """As people read it: texts bare, nothing as a dash."""
+    if value is None or value == "":
+        return "–"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _more(count: int) -> str:
+    return ngettext("and %(count)d more", "and %(count)d more", count) % {"count": count}
