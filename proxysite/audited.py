@@ -167,4 +167,5 @@ def _others(
 
 
 def _record(action: str, row: Model, changes: list[Changed]) -> None:
-    audit.record(action, kind=row._meta.model_name or "", name=str(row), changes=changes)
+    if not audit.setting_up():
+        audit.record(action, kind=row._meta.model_name or "", name=str(row), changes=changes)

@@ -68,9 +68,10 @@ class Scoped(_Base):
 
 def _limit(db_field: Field[Any, Any], request: HttpRequest, kwargs: dict[str, Any]) -> None:
     model = cast("type[Model]", db_field.related_model)
-    if teams.ruled(model):
-        rows = kwargs.get("queryset", model._default_manager.all())
-        kwargs["queryset"] = visible(rows, request.user)
+    if not teams.ruled(model) or sees_all(request.user):
+        return
+    rows: Any = kwargs.get("queryset", getattr(model, "drafted", model._default_manager).all())
+    kwargs["queryset"] = visible(rows, request.user)
 
 
 class Owned(Scoped):

@@ -70,6 +70,7 @@ KINDS = (
 )
 
 _acting: ContextVar[HttpRequest | None] = ContextVar("pools_acting", default=None)
+_setting_up: ContextVar[bool] = ContextVar("pools_setting_up", default=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +102,20 @@ def acting(request: HttpRequest) -> Iterator[None]:
         yield
     finally:
         _acting.reset(token)
+
+
+@contextmanager
+def set_up() -> Iterator[None]:
+    """What the program makes for itself in here is nobody's act."""
+    token = _setting_up.set(True)
+    try:
+        yield
+    finally:
+        _setting_up.reset(token)
+
+
+def setting_up() -> bool:
+    return _setting_up.get()
 
 
 def record(
@@ -267,9 +282,10 @@ def _teams(done: Sequence[_Done]) -> dict[tuple[str, str], int | None]:
 def last_teams(kind: str, names: Iterable[str]) -> dict[str, int]:
     """The teams that things of these names belonged to when they were last changed; of those
     teams that are still there."""
-    teams = set(Team.objects.order_by().values_list("pk", flat=True))
+    names = list(names)
+    teams = set(Team.objects.order_by().values_list("pk", flat=True)) if names else set()
     if not teams:
         return {}
-    entries = AuditEntry.objects.filter(kind=kind, name__in=list(names)).order_by("at", "pk")
+    entries = AuditEntry.objects.filter(kind=kind, name__in=names).order_by("at", "pk")
     last = dict(entries.values_list("name", "team_id"))
     return {name: team for name, team in last.items() if team in teams}

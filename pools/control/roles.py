@@ -20,6 +20,7 @@ from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections, router, transaction
 
+from pools.control import audit
 from pools.models import Role
 
 VIEWER, OPERATOR, EDITOR, ADMINISTRATOR = "viewer", "operator", "editor", "administrator"
@@ -67,7 +68,7 @@ def make(*, using: str = "default", **kwargs: Any) -> None:
     for label in sorted(wanted):
         create_permissions(apps.get_app_config(label), verbosity=0, using=using)
     ContentType.objects.clear_cache()
-    with transaction.atomic(using=using):
+    with audit.set_up(), transaction.atomic(using=using):
         for name in PERMISSIONS:
             _make(name)
 

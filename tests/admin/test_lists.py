@@ -197,7 +197,7 @@ def test_a_list_of_many_asks_no_more_than_one_of_few(
     client, web, url, django_assert_max_num_queries
 ):
     many(60)
-    with django_assert_max_num_queries(24):
+    with django_assert_max_num_queries(28):
         client.get(f"/admin/pools/{url}")
 
 
@@ -298,5 +298,5 @@ def test_the_page_of_a_backend_asks_for_each_thing_once(
     client, web, django_assert_max_num_queries
 ):
     probed(web)
-    with django_assert_max_num_queries(24):
+    with django_assert_max_num_queries(28):
         client.get(f"/admin/pools/backend/{web.backends.order_by('pk')[0].pk}/change/")

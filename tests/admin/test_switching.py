@@ -110,7 +110,7 @@ def test_all_of_thousands_are_weighed_with_few_queries(
     page = asked.content.decode()
     assert "Weight of 1202 backends" in page
     assert 'name="select_across" value="1"' in page
-    with django_assert_max_num_queries(60):
+    with django_assert_max_num_queries(64):
         browser.act(client, "backend/", "set_weight", first, **across, weight="3")
     assert set(web.backends.values_list("weight", flat=True)) == {3}
 

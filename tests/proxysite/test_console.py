@@ -32,6 +32,7 @@ def offered(user) -> list[str]:
 def test_the_side_bar_leads_to_all_that_one_may_see(django_user_model):
     ann = django_user_model.objects.create_superuser("ann")
     assert offered(ann) == [
+        "Dashboard",
         "Pools",
         "Backends",
         "Routing rules",
@@ -51,7 +52,7 @@ def test_the_side_bar_leads_to_all_that_one_may_see(django_user_model):
 def test_the_side_bar_leaves_out_what_one_may_not_see(django_user_model):
     vic = django_user_model.objects.create(username="vic", is_staff=True)
     vic.user_permissions.add(Permission.objects.get(codename="change_pool"))
-    assert offered(vic) == ["Pools", "Draft"]
+    assert offered(vic) == ["Dashboard", "Pools", "Draft"]
 
 
 def test_the_console_says_its_name(client):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
+from django.utils import translation
 
 from pools.models import Pool, Revision
 from tests.admin import browser
@@ -17,6 +18,12 @@ KOREAN = {"accept-language": "ko-KR,ko;q=0.9,en;q=0.5"}
 def console_alone(settings):
     proxy = "pools.wsgi.middleware.ReverseProxyMiddleware"
     settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != proxy]
+
+
+@pytest.fixture(autouse=True)
+def english_again():
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture
