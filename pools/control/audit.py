@@ -207,6 +207,7 @@ def _system_user() -> str:
 
 # --- what a revision changed -----------------------------------------------------------------
 
+
 @dataclass(slots=True)
 class _Done:
     action: str

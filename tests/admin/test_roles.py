@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from pools.control import roles
-from pools.models import AuditEntry, Backend, Channel, Pool, Revision, Role, Route
+from pools.models import Backend, Channel, Pool, Revision, Role, Route
 from tests.admin import browser
 
 SEES = ("viewer", "operator", "editor", "administrator")
@@ -164,4 +164,3 @@ def test_permissions_come_with_the_groups_on_a_first_migration(db):
     assert Role.objects.count() == 4
     codes = Group.objects.get(name="viewer").permissions.values_list("codename", flat=True)
     assert "view_pool" in codes
-    assert not AuditEntry.objects.filter(kind="group").exists()
