@@ -53,8 +53,8 @@ PAGES = [
 ]
 
 
-@pytest.mark.parametrize(("page", "allowed"), PAGES)
-def test_each_page_is_for_the_roles_that_may_open_it(browsers, web, page, allowed):
+@pytest.mark.parametrize(("path", "allowed"), PAGES)
+def test_each_page_is_for_the_roles_that_may_open_it(browsers, web, path, allowed):
     keys = {
         "pool": web.pk,
         "backend": web.backends.first().pk,
@@ -62,7 +62,7 @@ def test_each_page_is_for_the_roles_that_may_open_it(browsers, web, page, allowe
     }
     for role, client in browsers.items():
         expected = 200 if role in allowed else 403
-        assert client.get(f"/admin/{page.format(**keys)}").status_code == expected, role
+        assert client.get(f"/admin/{path.format(**keys)}").status_code == expected, role
 
 
 @pytest.mark.parametrize(
