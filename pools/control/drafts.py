@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Model, QuerySet
 from django.utils import timezone
 
@@ -168,7 +168,7 @@ def publish_draft(
     more = [f"{len(chosen) - 5} more"] if len(chosen) > 5 else []
     why = f"Published the draft ({_changes(len(chosen))}): {', '.join(names + more)}"
     with publish.change(who=who, user=user, why=why, comment=comment) as outcome:
-        _move(chosen)
+        _move_or_refuse(chosen)
     return outcome
 
 
@@ -199,6 +199,24 @@ def _plain() -> dict[str, Any]:
             route.pool = Pool(pk=route.pool_id, name=names.get(route.pool_id, ""))
             routes.append(route.plain())
     return {"pools": list(pools.values()), "routes": routes}
+
+
+def _move_or_refuse(chosen: Sequence[Draft]) -> None:
+    """As `_move`; raises DocumentError where what came into force meanwhile stands in the way,
+    by a command say, which asks no draft."""
+    leads = {each.pk: each.values["pool_id"] for each in chosen if "pool_id" in each.values}
+    there = Pool.drafted.filter(pk__in=set(leads.values())).values_list("pk", flat=True)
+    kept = set(there)
+    gone = [each for each in chosen if leads.get(each.pk, 0) and leads[each.pk] not in kept]
+    if gone:
+        said = "the pool that it leads or belongs to is gone: choose another"
+        raise DocumentError([Problem((path(each),), said) for each in gone])
+    try:
+        with transaction.atomic():
+            _move(chosen)
+    except IntegrityError:
+        said = "a name or an address in the draft was taken meanwhile: choose another in it"
+        raise DocumentError([Problem((), said)]) from None
 
 
 def _move(chosen: Sequence[Draft]) -> None:
