@@ -40,6 +40,7 @@ ACTIONS = (
     "changed",
     "removed",
     "probed",
+    "drafted",
     "restored",
     "published",
     "discarded",

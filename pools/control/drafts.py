@@ -22,7 +22,7 @@ from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from pools import conf
-from pools.control import compile, publish
+from pools.control import audit, compile, publish
 from pools.control.publish import Outcome
 from pools.core.document import Document
 from pools.core.errors import DocumentError, Problem
@@ -69,11 +69,15 @@ def switch(*, on: bool) -> None:
     """Switch staged mode. Raises SwitchError where a draft waits that would be forgotten."""
     with transaction.atomic():
         PublishedState.lock()
+        was = staged()
         if not on and (found := count()):
             raise SwitchError(
                 f"a draft waits ({_changes(found)}): publish it or throw it away first"
             )
         PublishedState.objects.update(staged=on)
+        if was != on:
+            changed = audit.Changed(field="staged mode", old=was, new=on)
+            audit.record("switched", kind="draft", changes=[changed])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +115,7 @@ class Drafting:
                 **{name: getattr(row, name) for name in beside}
             )
         if differing:
-            self._note(row, differing)
+            self._note(row, differing, known=live)
         else:
             _of(row).delete()
 
@@ -122,7 +126,15 @@ class Drafting:
         else:
             _delete([row])
 
-    def _note(self, row: PartModel, values: dict[str, Any], *, removed: bool = False) -> None:
+    def _note(
+        self,
+        row: PartModel,
+        values: dict[str, Any],
+        *,
+        removed: bool = False,
+        known: PartModel | None = None,
+    ) -> None:
+        """`known`: the row as it is in force, by whose name it is told of."""
         which: dict[str, Any] = {_name(row): row}
         noted = {
             "values": values,
@@ -133,6 +145,13 @@ class Drafting:
             "at": timezone.now(),
         }
         Draft.objects.update_or_create(noted, **which)
+        by = audit.Actor(who=self.who, user=self.user, address=audit.current().address)
+        changes = [
+            audit.Changed(field="removed", old=False, new=True)
+            if removed
+            else audit.Changed(field="edited", new=", ".join(values) or "all of it")
+        ]
+        _record("drafted", known or row, changes, by)
 
 
 def adopt(row: PartModel) -> bool:
@@ -177,6 +196,8 @@ def discard(chosen: Sequence[Draft]) -> None:
     draft does not hold without them."""
     with transaction.atomic():
         PublishedState.lock()
+        for each in chosen:
+            _record("discarded", each.target, [])
         new = [each.target for each in chosen if each.kind is DraftKind.NEW]
         Draft.objects.filter(pk__in=[each.pk for each in chosen]).delete()
         _delete(new)
@@ -296,6 +317,17 @@ def _held(route: Route) -> Problem:
 def _name(row: Model) -> str:
     """The draft's field for a row."""
     return str(row._meta.model_name)
+
+
+def _record(
+    action: str, row: PartModel, changes: list[audit.Changed], by: audit.Actor | None = None
+) -> None:
+    """Put what became of a row's draft into the audit log; values are told once they are in
+    force."""
+    owner = row.pool if isinstance(row, Backend) else row
+    name = row.key if isinstance(row, Backend) else str(row)
+    team: int | None = getattr(owner, "team_id", None)
+    audit.record(action, kind=_name(row), name=name, changes=changes, actor=by, team=team)
 
 
 def _of(row: PartModel) -> QuerySet[Draft]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import Group
+from django.test import Client
 
 from pools.control import drafts, publish
-from pools.models import Channel, Pool, PublishedState, Route, Team
+from pools.models import AuditEntry, Channel, Pool, PublishedState, Route, Team
 from tests.admin import browser
 
 SECRET = "Bearer-s3cret"
@@ -154,3 +155,96 @@ def test_a_draft_whose_name_was_taken_meanwhile_is_refused_in_words(client, web)
     assert "Nothing was changed" in response.content.decode()
     assert Pool.objects.filter(name="spare").exists()
     assert PublishedState.objects.exists()
+
+
+def test_what_becomes_of_a_draft_is_in_the_audit_log(client, ann, web):
+    client.post("/admin/pools/draft/mode/", {"staged": "on"})
+    pool = Pool.objects.get(name="spare")
+    assert browser.send(client, f"pool/{pool.pk}/change/", name="other").status_code == 302
+    seen = client.get("/admin/pools/draft/").context["seen"]
+    client.post("/admin/pools/draft/discard/", {"seen": seen})
+    told = AuditEntry.objects.order_by("pk").values_list("who", "action", "kind", "name")
+    assert [entry for entry in told if entry[1] in ("switched", "drafted", "discarded")] == [
+        ("ann", "switched", "draft", ""),
+        ("ann", "drafted", "pool", "spare"),
+        ("ann", "discarded", "pool", "spare"),
+    ]
+
+
+HUGE = str(2**64)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"pools/pool/live/?rows={HUGE},1,-1,%00,1e9,\u0663",
+        f"pools/backend/?pool__id__exact={HUGE}",
+        "pools/backend/?pool__id__exact=%00",
+        "pools/backend/?pool=%00&health=%00&trouble=x&tag=%22",
+        f"pools/route/?p={HUGE}",
+        "pools/route/?for_host=%00%ff",
+        f"pools/route/?for_host={'a.' * 500}",
+        f"pools/revision/?number={HUGE}",
+        f"pools/revision/compare/?old={HUGE}&new=%00",
+        f"pools/revision/{HUGE}/followers/",
+        f"pools/revision/{HUGE}/restore/",
+        f"pools/pool/{HUGE}/paste/",
+        f"pools/pool/{HUGE}/change/",
+        f"pools/backend/{HUGE}/figures/",
+        f"pools/backend/{HUGE}/change/",
+        "pools/pool/dashboard/figures/?pool=%00&window=%00",
+        "pools/pool/dashboard/figures/?pool=%00",
+        "pools/pool/dashboard/?window=x&order=%00",
+        f"pools/alert/?open=x&pool=%00&p={HUGE}",
+        "pools/auditentry/?q=%00",
+        "pools/route/test/?url=http://[::1&method=%00&client=%00&headers=%00",
+        f"pools/route/test/?url=http://{'a' * 9000}/",
+    ],
+)
+def test_extremes_in_an_address_are_no_error_of_the_server(client, web, query):
+    response = client.get(f"/admin/{query}")
+    assert response.status_code < 500
+    for _hop in range(3):
+        if response.status_code == 302:
+            response = client.get(response["Location"])
+    assert response.status_code in (200, 400, 404)
+
+
+@pytest.mark.parametrize(
+    "post",
+    [
+        f"pools/backend/{HUGE}/state/",
+        f"pools/backend/{HUGE}/probe/",
+        f"pools/channel/{HUGE}/test/",
+        f"pools/channel/{HUGE}/secret/",
+        f"pools/revision/{HUGE}/restore/",
+    ],
+)
+def test_buttons_of_what_is_not_there_are_no_error_of_the_server(client, web, post):
+    assert client.post(f"/admin/{post}").status_code in (302, 404)
+
+
+def test_every_answer_has_the_policy_of_content(client, web):
+    stranger = Client(enforce_csrf_checks=True)
+    for response in (
+        client.get("/admin/"),
+        client.get("/admin/none/"),
+        client.get("/admin/pools/channel/?secret__gt=a"),
+        stranger.get("/admin/login/"),
+        stranger.get("/admin/code/"),
+        stranger.post("/admin/login/"),
+        stranger.get("/admin/login/", headers={"host": "evil.example"}),
+        stranger.post("/admin/language/", {"language": "ko"}),
+    ):
+        assert "default-src 'none'" in response["Content-Security-Policy"], response
+
+
+def test_no_language_leads_to_another_host(client, web):
+    for there in ("https://evil.example/", "//evil.example", "/\\evil.example"):
+        answer = client.post("/admin/language/", {"language": "ko", "next": there})
+        assert "evil" not in answer["Location"]
+
+
+def test_devices_of_codes_have_no_pages(client, web):
+    for page in ("otp_totp/totpdevice/", "otp_static/staticdevice/"):
+        assert client.get(f"/admin/{page}").status_code == 404
