@@ -82,7 +82,8 @@ else:
                 filters = self.get_list_filter(request)
                 paths = (each[0] if isinstance(each, tuple) else each for each in filters)
                 known = {path.partition("__")[0] for path in paths if isinstance(path, str)}
-                if first not in known.union(self.sought):
+                own = {getattr(each, "parameter_name", None) for each in filters}
+                if lookup not in own and first not in known.union(self.sought):
                     return False
             return super().lookup_allowed(lookup, value, request)
 
