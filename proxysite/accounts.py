@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
+from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin  # type: ignore[import-untyped]
 from unfold.forms import (  # type: ignore[import-untyped]
@@ -23,7 +24,8 @@ from unfold.forms import (  # type: ignore[import-untyped]
 from pools.control import audit
 from proxysite import codes
 
-admin.site.unregister([User, Group])
+# Of devices the console tells whether there are any: their pages would show the keys.
+admin.site.unregister([User, Group, TOTPDevice, StaticDevice])
 
 
 @admin.register(User)

@@ -252,4 +252,4 @@ class SecondStepMiddleware:
 
 
 # What is there before the second step; each checks by itself whom it serves.
-_OPEN = ("admin:login", "admin:logout", "admin:jsi18n", "alive", "ready")
+_OPEN = ("admin:login", "admin:logout", "admin:jsi18n", "set_language", "alive", "ready")

@@ -49,6 +49,7 @@ class BackendList(columns.Traffic, LiveList, Switching):
         "scheme",
     )
     list_select_related = ("pool", *health.WITH)
+    sought = ("id", "pk", "pool")
     list_per_page = 100
     search_fields = ("host", "pool__name", "pool__tags")
     search_help_text = gettext_lazy("Host, pool or tag")

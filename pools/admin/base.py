@@ -71,7 +71,21 @@ else:
         from django.forms import Select as _Select
 
     class ModelAdmin(_Generic, look.ModelAdmin):
-        pass
+        # What lists may be sought by in their address, beside what they are filtered by.
+        sought = ("id", "pk")
+
+        def lookup_allowed(self, lookup, value, request):
+            """By no other column: who may not read a secret would guess it letter by letter,
+            by what `?url__startswith=` finds."""
+            first = lookup.partition("__")[0]
+            if first in {field.name for field in self.opts.get_fields()} | {"pk"}:
+                filters = self.get_list_filter(request)
+                paths = (each[0] if isinstance(each, tuple) else each for each in filters)
+                known = {path.partition("__")[0] for path in paths if isinstance(path, str)}
+                own = {getattr(each, "parameter_name", None) for each in filters}
+                if lookup not in own and first not in known.union(self.sought):
+                    return False
+            return super().lookup_allowed(lookup, value, request)
 
     class TabularInline(_Generic, look.TabularInline):
         pass

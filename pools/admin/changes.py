@@ -93,6 +93,8 @@ def value(name: str, found: Any) -> Value | None:
     if isinstance(found, dict):
         found = masking.fields(found) if _is_headers(name) else masking.plain(found)
         text = "\n".join(f"{key}: {_text(item)}" for key, item in found.items())
+    elif isinstance(found, list):
+        text = _text(masking.plain(found))
     else:
         header = re.search(r"(?:set|headers)\[([^\]]+)\]$", name)
         text = masking.shown(header[1], found) if header else _text(found)

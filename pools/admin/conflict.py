@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from pools.admin import changes, opened, rebasing
 from pools.admin.opened import Opened
-from pools.control import authors, publish
+from pools.control import authors, publish, teams
 from pools.core.errors import Problem
 from pools.models.parts import PartModel
 
@@ -111,7 +111,7 @@ def look(admin: ModelAdmin[Any], request: HttpRequest, row: PartModel | None) ->
     if chosen:
         request.META[_TOKEN] = now.signed() if now else ""
         return True
-    conflict.authors = list(_authors(admin, was, row))
+    conflict.authors = list(_authors(admin, was, row, named=teams.sees_all(request.user)))
     request.META[_FOUND] = conflict
     return False
 
@@ -181,12 +181,15 @@ def _columns(
         line = changes.line(model, column, old, value)
         name = next(f.name for f in model._meta.concrete_fields if f.attname == column)
         mine = getattr(form, "cleaned_data", {}).get(name) if form is not None else None
-        mine = mine.pk if isinstance(mine, PartModel) else mine
+        mine = opened.told(mine.pk if isinstance(mine, PartModel) else mine)
         yours = changes.line(model, column, None, mine).new if mine != old else None
         yield Collision(of=of, name=line.name, was=line.old, now=line.new, mine=yours)
 
 
-def _authors(admin: ModelAdmin[Any], was: Opened, row: PartModel | None) -> Iterator[Author]:
+def _authors(
+    admin: ModelAdmin[Any], was: Opened, row: PartModel | None, *, named: bool
+) -> Iterator[Author]:
+    """`named`: with what was said of each change, which may name what is another team's."""
     versions = [opened.row_of(admin.model, was.row)] if was.row else []
     draft = row.draft_or_none() if row else None
     if draft:
@@ -195,8 +198,8 @@ def _authors(admin: ModelAdmin[Any], was: Opened, row: PartModel | None) -> Iter
         yield Author(
             who=each.who,
             at=each.created_at,
-            why=each.why,
-            comment=each.comment,
+            why=each.why if named else "",
+            comment=each.comment if named else "",
             revision=each.number,
         )
 

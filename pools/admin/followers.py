@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -28,6 +29,8 @@ def said(number: int) -> SafeString:
 
 def view(request: HttpRequest, number: int) -> HttpResponse:
     """The line alone; X-Pools-Done says that it stays as it is."""
+    if not request.user.has_module_perms("pools"):
+        raise PermissionDenied
     found = followers.of(number)
     response = HttpResponse(_line(found))
     if found.done:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Window
+from django.db.models import Count, QuerySet, Window
 from django.db.models.functions import RowNumber
 
 from pools.admin import traffic
@@ -70,15 +70,16 @@ def backends(rows: Sequence[Backend]) -> None:
         )
 
 
-def pools(rows: Sequence[Pool]) -> None:
-    """Give each its glance."""
+def pools(rows: Sequence[Pool], led: QuerySet[Route] | None = None) -> None:
+    """Give each its glance. `led`: the rules that its reader may see."""
+    led = Route.objects.all() if led is None else led
     keys = [row.pk for row in rows]
     seen, rates = traffic.Seen(), figures.latest().pools
     tallies = sought.tallies(keys, clock.now())
-    routes = _routes(keys)
+    routes = _routes(keys, led)
     counts = Counter(
         dict(
-            Route.objects.filter(pool__in=keys)
+            led.filter(pool__in=keys)
             .order_by()
             .values_list("pool")
             .annotate(number=Count("pk"))
@@ -126,10 +127,10 @@ def _means(keys: Iterable[int], now: datetime) -> dict[int, float]:
     return {backend: mean for backend, mean in rows if mean is not None}
 
 
-def _routes(pools: Iterable[int]) -> dict[int, list[Route]]:
+def _routes(pools: Iterable[int], led: QuerySet[Route]) -> dict[int, list[Route]]:
     """The first few of each pool, by name; of a thousand only these are read."""
     place = Window(RowNumber(), partition_by="pool_id", order_by="name")
-    rows = Route.objects.filter(pool__in=pools).annotate(place=place)
+    rows = led.filter(pool__in=pools).annotate(place=place)
     found: dict[int, list[Route]] = {}
     for row in rows.filter(place__lte=ROUTES_SHOWN).only("pool", "name", "enabled"):
         found.setdefault(row.pool_id, []).append(row)

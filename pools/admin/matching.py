@@ -16,10 +16,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from pools.admin import base
-from pools.control import asked, figures, route_table
+from pools.control import asked, figures, route_table, teams
 from pools.control.figures import Rates
 from pools.control.route_list import conditions_text
 from pools.control.route_table import RouteTable
+from pools.control.teams import User
 from pools.core.precedence import ANY, Shadow
 from pools.models import Route
 
@@ -30,7 +31,10 @@ HOST_PARAMETER = "for_host"  # of the list's address
 
 class Matching:
     """The table of routes and their figures, read when they are first asked for; for one
-    request."""
+    request. Routes that its `user` may not see are not named."""
+
+    def __init__(self, user: User) -> None:
+        self._user = user
 
     @cached_property
     def table(self) -> RouteTable:
@@ -83,7 +87,21 @@ class Matching:
             ((self._takes(name, _where(host)),) for host, name in shadow.by),
         )
 
+    @cached_property
+    def _seen(self) -> set[str] | None:
+        """The names that may be told; None: all."""
+        if teams.sees_all(self._user):
+            return None
+        return set(teams.visible_routes(self._user).order_by().values_list("name", flat=True))
+
+    def named(self, name: str) -> str:
+        """The route, as this user may know of it."""
+        seen = self._seen is None or name in self._seen
+        return name if seen else _("a routing rule of another team")
+
     def _takes(self, name: str, what: str) -> SafeString:
+        if self.named(name) != name:
+            return format_html(_("{route} takes {what}"), route=self.named(name), what=what)
         page = reverse("admin:pools_route_change", args=(self.table.id_of[name],))
         link = format_html('<a class="pools-inline" href="{}">{}</a>', page, name)
         return format_html(_("{route} takes {what}"), route=link, what=what)
@@ -116,10 +134,12 @@ class Matching:
 
 def page(route: Route) -> Matching:
     """What the page of one route shows; its fields share what was read."""
-    found = vars(route)
-    if "matching" not in found:
-        found["matching"] = Matching()
-    return cast(Matching, found["matching"])
+    return cast(Matching, vars(route)["matching"])
+
+
+def read_page(request: HttpRequest, route: Route) -> None:
+    """Give a route what its page shows."""
+    vars(route)["matching"] = of(request)
 
 
 def _where(host: str) -> str:
@@ -132,7 +152,9 @@ def _badge(colour: str, word: str) -> SafeString:
 
 def of(request: HttpRequest) -> Matching:
     """The one of a request, which all parts of a page share."""
-    found = request.META.setdefault(_MATCHING, Matching())
+    found = request.META.get(_MATCHING)
+    if found is None:
+        found = request.META[_MATCHING] = Matching(request.user)
     return cast(Matching, found)
 
 
@@ -194,20 +216,21 @@ def host_of(typed: str) -> str:
         return ""
 
 
-def warnings(route: Route) -> Iterator[str]:
+def warnings(request: HttpRequest, route: Route) -> Iterator[str]:
     """What a save has brought about that was hardly meant."""
-    seen = Matching()
+    seen = Matching(request.user)  # anew: there was a save
     name = route.name
     shadow = seen.shadow(route) if route.enabled else None
     if shadow and shadow.whole:
         yield format_html(
-            _("{route} never gets a request: {why}."), route=name, why=_text(shadow)
+            _("{route} never gets a request: {why}."), route=name, why=_text(seen, shadow)
         )
     elif shadow:
         yield format_html(
-            _("{route} is not on every host: {why}."), route=name, why=_text(shadow)
+            _("{route} is not on every host: {why}."), route=name, why=_text(seen, shadow)
         )
-    if others := seen.table.shadowed_by(name):
+    others = list(dict.fromkeys(map(seen.named, seen.table.shadowed_by(name))))
+    if others:
         text = ngettext(
             "It takes all requests of %(routes)s, which gets none.",
             "It takes all requests of %(routes)s, which get none.",
@@ -216,13 +239,15 @@ def warnings(route: Route) -> Iterator[str]:
         yield text % {"routes": ", ".join(others[:5]) + (" …" if len(others) > 5 else "")}
 
 
-def _text(shadow: Shadow) -> str:
+def _text(seen: Matching, shadow: Shadow) -> str:
     if shadow.never:
         return _("it wants %(header)s both present and absent") % {"header": shadow.never}
     takers = dict.fromkeys(name for _host, name in shadow.by)
     if shadow.whole:
-        return _("%(routes)s takes all of it") % {"routes": ", ".join(takers)}
+        return _("%(routes)s takes all of it") % {
+            "routes": ", ".join(dict.fromkeys(map(seen.named, takers)))
+        }
     return "; ".join(
-        _("%(route)s takes %(what)s") % {"route": name, "what": _where(host)}
+        _("%(route)s takes %(what)s") % {"route": seen.named(name), "what": _where(host)}
         for host, name in shadow.by
     )

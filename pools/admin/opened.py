@@ -17,7 +17,9 @@ from typing import Any
 
 from django.core import signing
 from django.core.serializers.json import DjangoJSONEncoder
+from django.utils.crypto import salted_hmac
 
+from pools.core import masking
 from pools.models.parts import PartModel
 
 _SALT = "pools.admin.opened"
@@ -69,7 +71,7 @@ def of(row: PartModel, revision: int, inline: Mapping[str, Iterable[PartModel]])
 def values(row: PartModel) -> Values:
     """All that can be edited of a row, as JSON has it."""
     found = {
-        column.attname: column.value_from_object(row)
+        column.attname: told(column.value_from_object(row))
         for column in row._meta.concrete_fields
         if column.editable and not column.primary_key
     }
@@ -77,6 +79,19 @@ def values(row: PartModel) -> Values:
         json.dumps({**found, "removed": row.removed}, cls=DjangoJSONEncoder)
     )
     return plain
+
+
+def told(value: Any) -> Any:
+    """A value as forms carry it: whoever reads a page can read that. Of a header field that
+    holds a secret it is enough to know whether it is the same."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: salted_hmac(_SALT, f"{name.lower()}:{text}").hexdigest()
+        if masking.is_secret(name) and text
+        else text
+        for name, text in value.items()
+    }
 
 
 def row_of(model: type[PartModel], found: Values) -> PartModel:

@@ -25,8 +25,9 @@ from pools.admin import filters, probed, staging
 from pools.admin.paste_forms import ChoosingForm, NewPoolForm, PasteForm
 from pools.admin.publishing import PublishingAdmin
 from pools.admin.sentences import listed
+from pools.control import teams
 from pools.core.errors import DocumentError
-from pools.models import Backend, Pool, PublishedState
+from pools.models import Backend, Pool, PublishedState, Team
 
 TESTED_MOST = 200  # backends of one test, that it takes seconds and no more
 
@@ -59,7 +60,14 @@ class Pasting(PublishingAdmin[Pool]):
         """A new pool with its backends."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        return self._page(request, NewPoolForm, _("Add a pool from a list"))
+        own = teams.teams(request.user)
+        # Who is in one team gives it to that one, and who sees all to none.
+        offered = Team.objects.filter(pk__in=own) if own and len(own) > 1 else None
+
+        def form(*args: Any, **kwargs: Any) -> PasteForm:
+            return NewPoolForm(*args, teams=offered, **kwargs)
+
+        return self._page(request, form, _("Add a pool from a list"))
 
     def paste_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Backends for the pool of this page."""

@@ -16,7 +16,7 @@ from pools.control import pasting
 from pools.control.pasting import Line
 from pools.core import document
 from pools.core.document import ProbeKind
-from pools.models import Pool
+from pools.models import Pool, Team
 from pools.models.parts import choices
 
 
@@ -90,7 +90,16 @@ class NewPoolForm(PasteForm):
         widget=base.text_input(),
         help_text=gettext_lazy("What an HTTP probe asks for."),
     )
-    field_order = ("name", "probe_kind", "probe_path", "lines")
+    field_order = ("name", "team", "probe_kind", "probe_path", "lines")
+
+    def __init__(self, *args: Any, teams: QuerySet[Team] | None = None, **kwargs: Any) -> None:
+        """`teams`: those of which one is chosen."""
+        super().__init__(*args, **kwargs)
+        if teams is not None:
+            self.fields["team"] = forms.ModelChoiceField(
+                teams, label=_("Team"), widget=base.select()
+            )
+            self.order_fields(self.field_order)
 
     def clean(self) -> dict[str, Any]:
         found: dict[str, Any] = super().clean() or {}
@@ -98,6 +107,7 @@ class NewPoolForm(PasteForm):
             name=found.get("name", ""),
             probe_kind=found.get("probe_kind", ProbeKind.OFF.value),
             probe_path=found.get("probe_path") or "/",
+            team=found.get("team"),
         )
         try:
             pool.full_clean(exclude=[name for name in self.fields if name in self.errors])

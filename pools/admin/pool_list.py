@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from pools.admin import columns, filters, glance, health, tags
 from pools.admin.live_list import LiveList, cell
 from pools.admin.paste import Pasting
+from pools.control.teams import visible_routes
 from pools.models import Pool
 
 
@@ -48,7 +49,7 @@ class PoolList(columns.Traffic, LiveList, Pasting):
         return super().changelist_view(request, {"list_links": links, **(extra_context or {})})
 
     def read_page(self, request: HttpRequest, rows: Sequence[Pool]) -> None:
-        glance.pools(rows)
+        glance.pools(rows, visible_routes(request.user))
 
     @admin.display(description=gettext_lazy("pool"), ordering="name")
     def pool(self, pool: Pool) -> SafeString:

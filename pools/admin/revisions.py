@@ -39,6 +39,7 @@ class RevisionAdmin(Kept, teams.Scoped, base.ModelAdmin[Revision]):
     change_form_template = "pools/admin/revision.html"
     list_display = ("number", "when", "who", "done", "changed")
     list_filter = ("created_at",)
+    sought = ("number",)
     search_fields = ("who", "why", "comment")
     fields = ("number", "when", "who", "why", "comment", "processes")
     readonly_fields = ("processes",)

@@ -65,6 +65,7 @@ class RouteAdmin(teams.Owned, PublishingAdmin[Route]):
         tags.TagFilter,
     )
     list_select_related = ("pool",)
+    sought = ("id", "pk", "pool")
     search_fields = ("name", "path_prefix", "hosts", "pool__name")
     readonly_fields = ("place", "matched", "traffic", "test")
     fieldsets = (
@@ -132,6 +133,14 @@ class RouteAdmin(teams.Owned, PublishingAdmin[Route]):
         here = ("place", "matched", "traffic", "test")
         return [first, (_("Matching"), {"fields": (here[:2], here[2:])}), *rest]
 
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Route | None:
+        found = super().get_object(request, object_id, from_field)
+        if found:
+            matching.read_page(request, found)
+        return found
+
     def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.method == "GET" and not Pool.objects.exists():
             self.message_user(request, _("A route leads to a pool: add the pool first."))
@@ -152,7 +161,7 @@ class RouteAdmin(teams.Owned, PublishingAdmin[Route]):
         return response
 
     def _warn(self, request: HttpRequest, route: Route) -> None:
-        for warning in matching.warnings(route):
+        for warning in matching.warnings(request, route):
             self.message_user(request, warning, messages.WARNING)
 
     def formfield_for_dbfield(

@@ -27,6 +27,7 @@ from django.utils.translation import gettext_lazy
 
 from pools.admin import base, health, operating, probed, sentences
 from pools.admin.publishing import PublishingAdmin
+from pools.control import audit
 from pools.core import fields
 from pools.core.document import AdminState
 from pools.core.errors import DocumentError
@@ -222,7 +223,10 @@ class Switching(operating.Operated, PublishingAdmin[Backend]):
 
     def _probed(self, request: HttpRequest, queryset: QuerySet[Backend]) -> HttpResponse:
         rows = queryset.select_related("pool", *health.WITH)
-        found = probed.ask(list(rows.order_by("pool__name", "host", "port")))
+        backends = list(rows.order_by("pool__name", "host", "port"))
+        found = probed.ask(backends)
+        for row in backends:
+            audit.record("probed", kind="backend", name=row.key, team=row.pool.team_id)
         context = {
             **self.admin_site.each_context(request),
             "title": _("Probed now"),

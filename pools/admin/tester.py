@@ -20,6 +20,7 @@ from pools.admin import base
 from pools.admin.lines import TextField
 from pools.control import asked, explained_text
 from pools.control.explain import Explained, explain
+from pools.core import masking
 from pools.core.document import Match
 from pools.core.errors import DocumentError
 from pools.models import Backend, Pool, Route
@@ -109,7 +110,9 @@ def _headers(route: Route) -> Iterator[str]:
     """What meets the route's conditions."""
     for condition in route.conditions:
         if condition["match"] != Match.ABSENT:
-            yield f"{condition['header']}: {condition.get('value') or '1'}"
+            # A link is kept in histories and logs: a secret is typed.
+            value = masking.shown(condition["header"], condition.get("value", ""))
+            yield f"{condition['header']}: {value or '1'}"
 
 
 def _with_defaults(typed: QueryDict) -> dict[str, Any]:

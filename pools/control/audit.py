@@ -39,6 +39,7 @@ ACTIONS = (
     "changed",
     "removed",
     "probed",
+    "drafted",
     "restored",
     "published",
     "discarded",

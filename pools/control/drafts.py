@@ -17,12 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from pools import conf
-from pools.control import compile, publish
+from pools.control import audit, compile, publish
 from pools.control.publish import Outcome
 from pools.core.document import Document
 from pools.core.errors import DocumentError, Problem
@@ -69,11 +69,15 @@ def switch(*, on: bool) -> None:
     """Switch staged mode. Raises SwitchError where a draft waits that would be forgotten."""
     with transaction.atomic():
         PublishedState.lock()
+        was = staged()
         if not on and (found := count()):
             raise SwitchError(
                 f"a draft waits ({_changes(found)}): publish it or throw it away first"
             )
         PublishedState.objects.update(staged=on)
+        if was != on:
+            changed = audit.Changed(field="staged mode", old=was, new=on)
+            audit.record("switched", kind="draft", changes=[changed])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +115,7 @@ class Drafting:
                 **{name: getattr(row, name) for name in beside}
             )
         if differing:
-            self._note(row, differing)
+            self._note(row, differing, known=live)
         else:
             _of(row).delete()
 
@@ -122,7 +126,15 @@ class Drafting:
         else:
             _delete([row])
 
-    def _note(self, row: PartModel, values: dict[str, Any], *, removed: bool = False) -> None:
+    def _note(
+        self,
+        row: PartModel,
+        values: dict[str, Any],
+        *,
+        removed: bool = False,
+        known: PartModel | None = None,
+    ) -> None:
+        """`known`: the row as it is in force, by whose name it is told of."""
         which: dict[str, Any] = {_name(row): row}
         noted = {
             "values": values,
@@ -133,6 +145,13 @@ class Drafting:
             "at": timezone.now(),
         }
         Draft.objects.update_or_create(noted, **which)
+        by = audit.Actor(who=self.who, user=self.user, address=audit.current().address)
+        changes = [
+            audit.Changed(field="removed", old=False, new=True)
+            if removed
+            else audit.Changed(field="edited", new=", ".join(values) or "all of it")
+        ]
+        _record("drafted", known or row, changes, by)
 
 
 def adopt(row: PartModel) -> bool:
@@ -168,7 +187,7 @@ def publish_draft(
     more = [f"{len(chosen) - 5} more"] if len(chosen) > 5 else []
     why = f"Published the draft ({_changes(len(chosen))}): {', '.join(names + more)}"
     with publish.change(who=who, user=user, why=why, comment=comment) as outcome:
-        _move(chosen)
+        _move_or_refuse(chosen)
     return outcome
 
 
@@ -177,6 +196,8 @@ def discard(chosen: Sequence[Draft]) -> None:
     draft does not hold without them."""
     with transaction.atomic():
         PublishedState.lock()
+        for each in chosen:
+            _record("discarded", each.target, [])
         new = [each.target for each in chosen if each.kind is DraftKind.NEW]
         Draft.objects.filter(pk__in=[each.pk for each in chosen]).delete()
         _delete(new)
@@ -199,6 +220,24 @@ def _plain() -> dict[str, Any]:
             route.pool = Pool(pk=route.pool_id, name=names.get(route.pool_id, ""))
             routes.append(route.plain())
     return {"pools": list(pools.values()), "routes": routes}
+
+
+def _move_or_refuse(chosen: Sequence[Draft]) -> None:
+    """As `_move`; raises DocumentError where what came into force meanwhile stands in the way,
+    by a command say, which asks no draft."""
+    leads = {each.pk: each.values["pool_id"] for each in chosen if "pool_id" in each.values}
+    there = Pool.drafted.filter(pk__in=set(leads.values())).values_list("pk", flat=True)
+    kept = set(there)
+    gone = [each for each in chosen if leads.get(each.pk, 0) and leads[each.pk] not in kept]
+    if gone:
+        said = "the pool that it leads or belongs to is gone: choose another"
+        raise DocumentError([Problem((path(each),), said) for each in gone])
+    try:
+        with transaction.atomic():
+            _move(chosen)
+    except IntegrityError:
+        said = "a name or an address in the draft was taken meanwhile: choose another in it"
+        raise DocumentError([Problem((), said)]) from None
 
 
 def _move(chosen: Sequence[Draft]) -> None:
@@ -278,6 +317,17 @@ def _held(route: Route) -> Problem:
 def _name(row: Model) -> str:
     """The draft's field for a row."""
     return str(row._meta.model_name)
+
+
+def _record(
+    action: str, row: PartModel, changes: list[audit.Changed], by: audit.Actor | None = None
+) -> None:
+    """Put what became of a row's draft into the audit log; values are told once they are in
+    force."""
+    owner = row.pool if isinstance(row, Backend) else row
+    name = row.key if isinstance(row, Backend) else str(row)
+    team: int | None = getattr(owner, "team_id", None)
+    audit.record(action, kind=_name(row), name=name, changes=changes, actor=by, team=team)
 
 
 def _of(row: PartModel) -> QuerySet[Draft]:

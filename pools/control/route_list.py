@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pools.control import route_table
+from pools.core import masking
 from pools.core.document import Condition
 from pools.core.precedence import ANY, Pattern, Shadow
 
@@ -80,7 +81,8 @@ def conditions_text(one: Pattern) -> str:
 
 
 def condition_text(condition: Condition) -> str:
-    return f"{condition.header} {condition.match} {condition.value}".rstrip()
+    value = masking.shown(condition.header, condition.value)
+    return f"{condition.header} {condition.match} {value}".rstrip()
 
 
 def shadow_text(shadow: Shadow) -> str:

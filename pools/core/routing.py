@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from pools.core import masking
 from pools.core.compiled import CompiledRoute
 from pools.core.document import Match
 from pools.core.request import RequestHead
@@ -201,7 +202,8 @@ def _reason(
         return Cause.METHOD, f"method {_text(head.method)} is not {either}"
     for condition in route.conditions:
         if not condition.holds(head):
-            header, value = condition.spec.header, condition.spec.value
+            header = condition.spec.header
+            value = masking.shown(header, condition.spec.value)
             unmet = _UNMET[condition.spec.match].format(value)
             return Cause.CONDITION, f"header {header} {unmet}"
     # What holds and was not taken stands behind what was.

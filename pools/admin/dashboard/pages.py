@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from pools.admin import health, live, plots
 from pools.admin.dashboard import parts, warnings
-from pools.control import census, clock, figures, processes, publish, reports
+from pools.control import census, clock, figures, processes, publish, reports, teams
 from pools.control.processes import TRAFFIC
 from pools.models import Alert, HealthEvent, Pool, Revision
 
@@ -103,7 +103,13 @@ def _now(request: HttpRequest, site: AdminSite, chosen: dict[str, str]) -> dict[
             "orders": _links(parts.orders(), chosen, "order"),
             "processes": parts.running(told, number),
             "revision": revision
-            and {**revision, "number": number, "at": health.moment(revision["created_at"])},
+            and {
+                **revision,
+                # It names what was changed, of other teams too.
+                "why": revision["why"] if teams.sees_all(request.user) else "",
+                "number": number,
+                "at": health.moment(revision["created_at"]),
+            },
         }
     if (alerts := parts.rows(site, request, Alert)) is not None:
         found["alerts"] = parts.alerts(alerts, now)
