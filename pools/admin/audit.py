@@ -77,15 +77,16 @@ class AuditEntryAdmin(Kept, teams.Scoped, base.ModelAdmin[AuditEntry]):
 
     @admin.display(description=gettext_lazy("changes"))
     def told(self, entry: AuditEntry) -> SafeString | str:
-        rest = len(entry.changes) - _SHOWN
-        shown = _changes(entry.changes[:_SHOWN])
+        told = _told(entry)
+        rest = len(told) - _SHOWN
+        shown = _changes(told[:_SHOWN])
         if rest <= 0:
             return shown
         return format_html('{}<div class="pools-reason">{}</div>', shown, _more(rest))
 
     @admin.display(description=gettext_lazy("changes"))
     def changed(self, entry: AuditEntry) -> SafeString | str:
-        return _changes(entry.changes) or _("none")
+        return _changes(_told(entry)) or _("none")
 
     @admin.display(description=gettext_lazy("revision"), ordering="revision")
     def in_revision(self, entry: AuditEntry) -> SafeString | str:
@@ -98,6 +99,12 @@ class AuditEntryAdmin(Kept, teams.Scoped, base.ModelAdmin[AuditEntry]):
             entry.revision,
             entry.revision,
         )
+
+
+def _told(entry: AuditEntry) -> list[dict[str, Any]]:
+    """Without fields that were nothing and are nothing, as of a new object."""
+    empty = ("", None)
+    return [one for one in entry.changes if one["old"] not in empty or one["new"] not in empty]
 
 
 def _changes(changes: list[dict[str, Any]]) -> SafeString:

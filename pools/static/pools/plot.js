@@ -99,7 +99,7 @@
             const empty = chart.lines.every((line) => line.values.every((one) => one === null));
             this.title.textContent = chart.title;
             this.canvas.setAttribute("aria-label", this.summary(empty));
-            this.canvas.dataset.empty = empty ? words().empty : "";
+            this.canvas.dataset.empty = empty ? (chart.empty ?? words().empty) : "";
             const data = [chart.times, ...chart.lines.map((line) => line.values)];
             if (this.plot && same) {
                 this.plot.setData(data);
@@ -120,7 +120,7 @@
                 const last = told(this.chart, known.at(-1));
                 return `${line.label} ${say.now} ${last}, ${say.most} ${told(this.chart, most)}`;
             });
-            const what = empty ? say.empty : parts.join("; ");
+            const what = empty ? (this.chart.empty ?? say.empty) : parts.join("; ");
             return `${this.chart.title}: ${what}. ${say.keys}`;
         }
 
