@@ -71,6 +71,15 @@
 
     /* --- one chart ---------------------------------------------------------------------- */
 
+    /* A value between gaps, as the first one, makes no line: it is drawn as a point. */
+    const alone = (plot, series, shown) => {
+        const values = plot.data[series];
+        const known = (at) => values[at] !== null && values[at] !== undefined;
+        return shown
+            ? null
+            : [...values.keys()].filter((at) => known(at) && !known(at - 1) && !known(at + 1));
+    };
+
     class Chart {
         constructor(place, key, sync) {
             this.sync = sync;
@@ -156,7 +165,7 @@
                         stroke: style(`--pools-line-${index + 1}`),
                         width: 1.75,
                         dash: DASHES[index % DASHES.length],
-                        points: { size: 4 },
+                        points: { size: 4, filter: alone },
                     })),
                 ],
                 hooks: { setCursor: [(plot) => this.write(plot.cursor.idx)] },
