@@ -401,8 +401,4 @@ def test_who_only_reads_gets_no_conditions_on_fields_that_are_not_there(viewer, 
 
 def test_to_who_only_reads_an_empty_list_is_a_dash(viewer, web):
     page = viewer.get(f"/admin/pools/pool/{web.pk}/change/").content.decode()
-    tags = page.partition("field-tags")[2][:1500]
-    assert (
-        '<div class="readonly">-</div>' in tags
-        and "[" not in tags.partition("readonly")[2][:40]
-    )
+    assert '<div class="readonly">-</div>' in page and ">[]<" not in page
