@@ -80,15 +80,16 @@ class AuditEntryAdmin(Kept, teams.Scoped, base.ModelAdmin[AuditEntry]):
 
     @admin.display(description=gettext_lazy("changes"))
     def told(self, entry: AuditEntry) -> SafeString | str:
-        rest = len(entry.changes) - _SHOWN
+        told = _told(entry)
+        rest = len(told) - _SHOWN
         more = (
             format_html('<div class="pools-reason">{}</div>', _more(rest)) if rest > 0 else ""
         )
-        return _changes(entry.changes[:_SHOWN], more, longest=_LONGEST)
+        return _changes(told[:_SHOWN], more, longest=_LONGEST)
 
     @admin.display(description=gettext_lazy("changes"))
     def changed(self, entry: AuditEntry) -> SafeString | str:
-        return _changes(entry.changes) or _("none")
+        return _changes(_told(entry)) or _("none")
 
     @admin.display(description=gettext_lazy("revision"), ordering="revision")
     def in_revision(self, entry: AuditEntry) -> SafeString | str:
@@ -101,6 +102,12 @@ class AuditEntryAdmin(Kept, teams.Scoped, base.ModelAdmin[AuditEntry]):
             entry.revision,
             entry.revision,
         )
+
+
+def _told(entry: AuditEntry) -> list[dict[str, Any]]:
+    """Without fields that were nothing and are nothing, as of a new object."""
+    empty = ("", None)
+    return [one for one in entry.changes if one["old"] not in empty or one["new"] not in empty]
 
 
 def _changes(

@@ -20,6 +20,7 @@ from pools.models import (
     Pool,
     Revision,
     Route,
+    Team,
 )
 
 
@@ -68,6 +69,15 @@ _EMPTY: dict[type[Model], Callable[[], Empty]] = {
     Revision: lambda: _to_pool(
         _("No revisions yet"),
         _("Each change of pools, backends and routes is kept here: who, when and why."),
+    ),
+    Team: lambda: Empty(
+        title=_("No teams yet"),
+        text=_(
+            "A team is a group of users that pools and routes are given to: they see and "
+            "change these alone."
+        ),
+        adds=Team,
+        button=_("Add a team"),
     ),
     Alert: lambda: _to_channel(
         _("No alerts"),

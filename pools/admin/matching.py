@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from pools.admin import base
+from pools.admin import base, cells
 from pools.control import asked, figures, route_table, teams
 from pools.control.figures import Rates
 from pools.control.route_list import conditions_text
@@ -118,18 +118,18 @@ class Matching:
         told = {"place": place, "total": len(self.table.places)}
         return _("%(place)s of %(total)s enabled routes") % told
 
-    def figures(self, route: Route) -> str:
-        """ "12.3 requests/s, 0.1 % errors, p50 3 ms, p99 20 ms"."""
+    def figures(self, route: Route) -> SafeString | str:
+        """ "12 requests/s, 0.1 % errors, p50 3.0 ms, p99 20 ms"."""
         found = self.rates.get(route.name)
         if found is None:
             return _("no requests")
-        parts = [_("%(rate).1f requests/s") % {"rate": found.requests_per_s}]
+        parts = [format_html(_("{rate} requests/s"), rate=cells.rate(found.requests_per_s))]
         if found.error_share is not None:
-            parts.append(_("%(share).1f %% errors") % {"share": found.error_share * 100})
+            parts.append(format_html(_("{share} errors"), share=cells.share(found.error_share)))
         for name, value in (("p50", found.p50_ms), ("p99", found.p99_ms)):
             if value is not None:
-                parts.append(f"{name} {value:.0f} ms")
-        return ", ".join(parts)
+                parts.append(format_html("{}&nbsp;{}", name, cells.ms(value)))
+        return format_html_join(", ", "{}", ((part,) for part in parts))
 
 
 def page(route: Route) -> Matching:

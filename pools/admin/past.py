@@ -143,6 +143,8 @@ def _share(one: Uptime, window: timedelta) -> str:
 
 def _span(length: timedelta) -> str:
     minutes = int(length.total_seconds() // 60)
+    if not minutes:
+        return f"{int(length.total_seconds())} s"
     if minutes < 120:
         return f"{minutes} min"
     if minutes < 48 * 60:

@@ -25,7 +25,7 @@ class PasteForm(forms.Form):
 
     lines = forms.CharField(
         label=gettext_lazy("Backends"),
-        widget=base.textarea(rows=12),
+        widget=base.textarea(rows=8),
         strip=False,
         error_messages={"required": gettext_lazy("Paste at least one line.")},
         help_text=gettext_lazy(

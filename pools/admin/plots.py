@@ -3,8 +3,9 @@
     <div class="pools-plot" data-plot-url="{% url 'admin:pools_figures' %}?window=24h"></div>
 
 An answer is {"refresh_s": 10, "charts": [{"title", "unit", "times", "lines": [{"label",
-"values"}]}]}: `times` in epoch seconds, evenly spaced and ascending, and a value or null for
-each. The Media of a page that has one takes CSS and JS.
+"values"}], "empty"}]}: `times` in epoch seconds, evenly spaced and ascending, and a value or
+null for each; `empty`, where it is there, is said where all are null.
+The Media of a page that has one takes CSS and JS.
 """
 
 from __future__ import annotations
@@ -66,7 +67,18 @@ def window_of(request: HttpRequest) -> str:
 
 
 def answer(window: str, charts: Sequence[Chart]) -> HttpResponse:
-    return JsonResponse({"refresh_s": _REFRESH_S[window], "charts": list(charts)})
+    empty = _empty(window)
+    told = [{**chart, "empty": empty} if empty else chart for chart in charts]
+    return JsonResponse({"refresh_s": _REFRESH_S[window], "charts": told})
+
+
+def _empty(window: str) -> str:
+    """What a plot without a figure says, where one has to wait for its first point."""
+    if window == "24h":
+        return _("No figures yet: each point is of ten minutes.")
+    if window == "7d":
+        return _("No figures yet: each point is of an hour.")
+    return ""
 
 
 def traffic(series: Series, *, total: bool) -> list[Chart]:

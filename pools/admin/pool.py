@@ -187,7 +187,7 @@ class PoolAdmin(Pages, teams.Owned, PoolList):
     def get_fieldsets(self, request: HttpRequest, obj: Pool | None = None) -> Any:
         first, *rest = super().get_fieldsets(request, obj)
         if obj:
-            what: Any = {"fields": ("carried", "events")}
+            what: Any = {"classes": ("pools-after",), "fields": ("carried", "events")}
             rest.append((gettext_lazy("Traffic and events"), what))
         if obj and self.panic(obj):
             rest.insert(0, ("Panic", {"fields": ("panic",)}))

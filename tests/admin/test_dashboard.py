@@ -86,7 +86,7 @@ def test_the_figures_of_the_last_minute_are_tiles(client, counted):
         connections=812,
     )
     found = text(client.get(PAGE))
-    assert "Requests 1,834 /s p50 3.4 ms half are faster p99 184 ms" in found
+    assert "Requests 1,834 /s in the last minute p50 3.4 ms half are faster p99 184 ms" in found
     assert "Errors 6.0 % high Backends up 2 of 3 1 down Connections 812" in found
 
 

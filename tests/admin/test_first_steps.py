@@ -110,6 +110,7 @@ def test_a_list_of_pools_without_one_shows_the_steps(client):
         ("alert", "No alerts", "channel/add/"),
         ("channel", "No channels yet", "channel/add/"),
         ("delivery", "Nothing was sent yet", "channel/add/"),
+        ("team", "No teams yet", "team/add/"),
     ],
 )
 def test_a_list_without_rows_says_what_belongs_there(client, viewer, model, title, link):

@@ -86,7 +86,7 @@ def test_a_route_s_page_tells_its_place_and_its_traffic(client, routes, monkeypa
 
     app = page("app")
     assert "2 of 6 enabled routes" in app
-    assert "12.3 requests/s, 0.5 % errors, p50 3 ms, p99 20 ms" in app
+    assert "12 requests/s, 0.5 % errors, p50 3.2 ms, p99 20 ms" in app.replace("&nbsp;", " ")
     assert "none: it is disabled" in page("off")
     assert "never taken" in page("twin") and "no requests" in page("twin")
     assert f'href="{LIST}{routes["api"].pk}/change/"' in page("twin")

@@ -56,6 +56,14 @@ def test_all_traffic_is_four_charts(client, web, asked):
     assert asked == [("24h", {"pool": ""})]
 
 
+@pytest.mark.parametrize(
+    ("window", "words"), [("15m", None), ("24h", "ten minutes"), ("7d", "an hour")]
+)
+def test_a_plot_without_figures_says_how_long_to_wait(client, web, asked, window, words):
+    for chart in client.get(FIGURES, {"window": window}).json()["charts"]:
+        assert "empty" not in chart if words is None else words in chart["empty"]
+
+
 def test_a_pool_has_three_of_its_own(client, web, asked):
     charts = by_title(client.get(FIGURES, {"pool": "web"}))
     assert list(charts) == ["Requests", "Latency", "Errors"]

@@ -391,3 +391,14 @@ def test_every_field_of_a_probe_is_on_the_page(client, web):
     columns = {name for name in COLUMNS[document.Pool] if name.startswith("probe_")}
     unchecked = {"probe_follow_redirects"}
     assert columns - unchecked <= form.keys()
+
+
+def test_who_only_reads_gets_no_conditions_on_fields_that_are_not_there(viewer, web):
+    page = viewer.get(f"/admin/pools/pool/{web.pk}/change/").content.decode()
+    assert "Consistent hash" in page or "Round robin" in page
+    assert "probe_kind ==" not in page
+
+
+def test_to_who_only_reads_an_empty_list_is_a_dash(viewer, web):
+    page = viewer.get(f"/admin/pools/pool/{web.pk}/change/").content.decode()
+    assert '<div class="readonly">-</div>' in page and ">[]<" not in page

@@ -6,9 +6,10 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 
 from pools.control import roles
-from pools.models import Backend, Channel, Pool, Revision, Role, Route
+from pools.models import AuditEntry, Backend, Channel, Pool, Revision, Role, Route
 from tests.admin import browser
 
 SEES = ("viewer", "operator", "editor", "administrator")
@@ -164,3 +165,19 @@ def test_permissions_come_with_the_groups_on_a_first_migration(db):
     assert Role.objects.count() == 4
     codes = Group.objects.get(name="viewer").permissions.values_list("codename", flat=True)
     assert "view_pool" in codes
+
+
+def test_the_audit_log_leaves_out_what_was_nothing_and_is_nothing(admin_client):
+    AuditEntry.objects.create(
+        at=timezone.now(),
+        who="ann",
+        action="added",
+        kind="user",
+        name="bob",
+        changes=[
+            {"field": "username", "old": None, "new": "bob"},
+            {"field": "first_name", "old": None, "new": ""},
+        ],
+    )
+    page = admin_client.get("/admin/pools/auditentry/").content.decode()
+    assert "<span>username</span>" in page and "<span>first_name</span>" not in page

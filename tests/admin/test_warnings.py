@@ -20,9 +20,12 @@ def now():
     return timezone.now()
 
 
-def tell(kind: str, name: str = "a:1", *, age_s: float = 0, **report: object) -> None:
+def tell(
+    kind: str, name: str = "a:1", *, age_s: float = 0, runs_s: float = 600, **report: object
+) -> None:
     at = now() - timedelta(seconds=age_s)
-    Process.objects.create(kind=kind, name=name, started_at=at, seen_at=at, report=report)
+    begun = at - timedelta(seconds=runs_s)
+    Process.objects.create(kind=kind, name=name, started_at=begun, seen_at=at, report=report)
 
 
 def at_work(*, revision: int = 1) -> None:
@@ -71,6 +74,14 @@ def test_pools_that_nobody_probes_are_no_cause_of_their_own():
         "Pool web has not been probed for three intervals: its backends count as usable, "
         "whatever they are."
     ]
+
+
+def test_workers_that_just_began_are_not_late_yet():
+    pool("web", "up", age_s=DAY_S)
+    tell("beat", idle_s=0.5, broker="")
+    tell("worker", idle_s=0.5, broker="", runs_s=5)
+    tell("gateway", revision=1)
+    assert warned() == []
 
 
 def test_a_broker_that_is_away_is_said_by_those_who_need_it():

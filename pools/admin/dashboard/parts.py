@@ -80,7 +80,12 @@ class Tile:
 def tiles(census: Census | None, figures: Figures) -> list[Tile]:
     total = figures.total
     found = [
-        Tile(name=_("Requests"), value=numbers.rate(total.requests_per_s), unit=_("/s")),
+        Tile(
+            name=_("Requests"),
+            value=numbers.rate(total.requests_per_s),
+            unit=_("/s"),
+            hint=_("in the last minute"),
+        ),
         Tile(
             name=_("p50"),
             value=numbers.ms(total.p50_ms),

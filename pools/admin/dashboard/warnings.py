@@ -27,10 +27,13 @@ from pools.control import components, reports, wake
 from pools.control.census import Census, Need, Tally
 from pools.control.components import Component
 from pools.control.processes import TRAFFIC, Told
+from pools.models.process import ProcessKind
 from pools.notify import conditions
 
 # A process that has this revision not yet in force, so long after it came, is behind.
 BEHIND = timedelta(seconds=5)
+# Workers that began so lately are still at the probes that fell due while there were none.
+CATCHES_UP = timedelta(seconds=30)
 _MOST = 5  # certificates, each in a line of its own
 
 PROXY = "pools.wsgi.middleware.ReverseProxyMiddleware"
@@ -80,7 +83,8 @@ def gather(
 ) -> list[Warned]:
     """`revision` is the number that is in force, and since when."""
     probing = _probing(processes)
-    found = [*probing, *_traffic(processes), *_pools(census, everything=not probing)]
+    late = not probing and not _catching_up(processes, now)
+    found = [*probing, *_traffic(processes), *_pools(census, unprobed=late)]
     found += [*_behind(processes, *revision, now), *_certificates(census, now)]
     return sorted(found, key=lambda warned: warned.level)
 
@@ -154,7 +158,12 @@ def _sentence(words: str) -> str:
 # --- pools -----------------------------------------------------------------------------------
 
 
-def _pools(census: Census, *, everything: bool) -> Iterator[Warned]:
+def _catching_up(processes: Sequence[Told], now: datetime) -> bool:
+    workers = [told for told in processes if told.kind is ProcessKind.WORKER and told.living]
+    return bool(workers) and all(now - told.started_at < CATCHES_UP for told in workers)
+
+
+def _pools(census: Census, *, unprobed: bool) -> Iterator[Warned]:
     if empty := census.needing(Need.EMPTY):
         yield Warned(
             level=Level.URGENT,
@@ -182,8 +191,8 @@ def _pools(census: Census, *, everything: bool) -> Iterator[Warned]:
             mend=_("Bring backends back, or lower the pool's panic threshold."),
             where=_backends(panicking),
         )
-    unprobed = [pool for pool in census.pools if pool.needs_probes] if everything else []
-    if unprobed:
+    waiting = [pool for pool in census.pools if pool.needs_probes] if unprobed else []
+    if waiting:
         yield Warned(
             level=Level.WARNING,
             what=ngettext(
@@ -191,11 +200,11 @@ def _pools(census: Census, *, everything: bool) -> Iterator[Warned]:
                 "as usable, whatever they are.",
                 "%(count)d pools have not been probed for three intervals, and their backends "
                 "count as usable, whatever they are: %(names)s.",
-                len(unprobed),
+                len(waiting),
             )
-            % _named(unprobed),
+            % _named(waiting),
             mend=_("Start another worker: those there are cannot keep up."),
-            where=_backends(unprobed),
+            where=_backends(waiting),
         )
 
 

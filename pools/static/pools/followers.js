@@ -5,11 +5,12 @@
 
 (() => {
     const EVERY_MS = 700;
+    const FIRST_MS = 150; // most processes have it by then
     const MOST = 85;
 
     const follow = async (element) => {
         for (let turn = 0; turn < MOST; turn += 1) {
-            await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+            await new Promise((resolve) => setTimeout(resolve, turn ? EVERY_MS : FIRST_MS));
             if (document.visibilityState !== "visible") {
                 continue;
             }

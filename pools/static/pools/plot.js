@@ -71,6 +71,15 @@
 
     /* --- one chart ---------------------------------------------------------------------- */
 
+    /* A value between gaps, as the first one, makes no line: it is drawn as a point. */
+    const alone = (plot, series, shown) => {
+        const values = plot.data[series];
+        const known = (at) => values[at] !== null && values[at] !== undefined;
+        return shown
+            ? null
+            : [...values.keys()].filter((at) => known(at) && !known(at - 1) && !known(at + 1));
+    };
+
     class Chart {
         constructor(place, key, sync) {
             this.sync = sync;
@@ -99,7 +108,7 @@
             const empty = chart.lines.every((line) => line.values.every((one) => one === null));
             this.title.textContent = chart.title;
             this.canvas.setAttribute("aria-label", this.summary(empty));
-            this.canvas.dataset.empty = empty ? words().empty : "";
+            this.canvas.dataset.empty = empty ? (chart.empty ?? words().empty) : "";
             const data = [chart.times, ...chart.lines.map((line) => line.values)];
             if (this.plot && same) {
                 this.plot.setData(data);
@@ -120,7 +129,7 @@
                 const last = told(this.chart, known.at(-1));
                 return `${line.label} ${say.now} ${last}, ${say.most} ${told(this.chart, most)}`;
             });
-            const what = empty ? say.empty : parts.join("; ");
+            const what = empty ? (this.chart.empty ?? say.empty) : parts.join("; ");
             return `${this.chart.title}: ${what}. ${say.keys}`;
         }
 
@@ -156,7 +165,7 @@
                         stroke: style(`--pools-line-${index + 1}`),
                         width: 1.75,
                         dash: DASHES[index % DASHES.length],
-                        points: { size: 4 },
+                        points: { size: 4, filter: alone },
                     })),
                 ],
                 hooks: { setCursor: [(plot) => this.write(plot.cursor.idx)] },
