@@ -60,7 +60,8 @@ class Route(PartModel):
         default=list,
         help_text=format_lazy(
             _(
-                "Tests of request headers that must all hold: header, match ({tests}) and value."
+                "Tests of request headers that must all hold: header, match ({tests}) "
+                "and value."
             ),
             tests=", ".join(document.Match),
         ),
