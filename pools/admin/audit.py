@@ -110,7 +110,7 @@ def _changes(changes: list[dict[str, Any]]) -> SafeString:
     return format_html_join(
         "",
         '<div class="pools-audited"><span>{}</span> <del>{}</del> → <ins>{}</ins></div>',
-        ((each["field"], _value(each["old"]), _value(each["new"])) for each in changes),
+        ((_(each["field"]), _value(each["old"]), _value(each["new"])) for each in changes),
     )
 
 

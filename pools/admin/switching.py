@@ -152,7 +152,7 @@ class Switching(operating.Operated, PublishingAdmin[Backend]):
                         _TITLES[state],
                         state.value,
                         "true" if backend.state == state else "false",
-                        state.value,
+                        _(state.value),
                     )
                     for state in AdminState
                 ),
@@ -167,7 +167,8 @@ class Switching(operating.Operated, PublishingAdmin[Backend]):
         found = queryset.exclude(state=state).select_related("pool")
         backends = list(found.order_by("pool__name", "host", "port"))
         if not backends:
-            said = _("Nothing to do: their state is %(state)s already.") % {"state": state}
+            said = _("Nothing to do: their state is %(state)s already.")
+            said %= {"state": _(state.value)}
             self.message_user(request, said, messages.INFO)
             return
         self._write(
@@ -181,8 +182,8 @@ class Switching(operating.Operated, PublishingAdmin[Backend]):
             said = _("Nothing to do: their weight is %(weight)d already.") % {"weight": weight}
             self.message_user(request, said, messages.INFO)
             return
-        said = partial(sentences.weighed, backends, weight)
-        self._write(request, backends, said, weight=weight)
+        told = partial(sentences.weighed, backends, weight)
+        self._write(request, backends, told, weight=weight)
 
     def _write(
         self,
