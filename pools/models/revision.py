@@ -50,7 +50,7 @@ class Revision(models.Model):
         permissions = (("restore_revision", "Can restore a revision"),)
 
     def __str__(self) -> str:
-        return f"revision {self.number}"
+        return str(_("revision %(number)s") % {"number": self.number})
 
 
 class PublishedState(models.Model):
