@@ -58,9 +58,6 @@ class UserAdmin(auth.UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
         allowed = super().has_delete_permission(request, obj)
         return bool(allowed and _may_touch(request, obj))
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        super().delete_queryset(request, _touchable(request, queryset))
-
     @admin.action(
         description=gettext_lazy("Let in again after wrong passwords"), permissions=["change"]
     )
@@ -99,11 +96,9 @@ class UserAdmin(auth.UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     def roles(self, user: User) -> str:
         return ", ".join(group.name for group in user.groups.all()) or "–"
 
-    @admin.display(
-        description=gettext_lazy("one-time codes"), ordering="codes_on", boolean=True
-    )
-    def has_codes(self, user: User) -> bool:
-        return bool(cast(Any, user).codes_on)
+    @admin.display(description=gettext_lazy("one-time codes"), ordering="codes_on")
+    def has_codes(self, user: User) -> str:
+        return _("on") if cast(Any, user).codes_on else _("off")
 
 
 def _may_touch(request: HttpRequest, user: User | None) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from axes.signals import user_locked_out
 from django.conf import settings
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db.models import Model
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
@@ -96,7 +96,7 @@ def _saved(
     changes = [
         Changed(field=name, old=before.get(name), new=getattr(instance, name))
         for name in _TOLD[sender]
-        if before.get(name) != getattr(instance, name)
+        if (before.get(name) or None) != (getattr(instance, name) or None)
     ]
     # Set by set_password alone, not where a sign-in writes the same one by a newer hash.
     if getattr(instance, "_password", None) is not None:
@@ -146,24 +146,27 @@ def _others(
     side (`group.user_set.add(...)`)."""
     rows = model._default_manager
     if keys is None:  # cleared
-        own, far = (
-            (
-                each.attname
-                for each in through._meta.concrete_fields
-                if each.related_model is kind
-            )
-            for kind in (type(instance), model)
-        )
-        links = through._default_manager.filter(**{next(own): instance.pk})
-        keys = set(links.values_list(next(far), flat=True))
+        columns = {each.related_model: each.attname for each in through._meta.concrete_fields}
+        own, far = columns[type(instance)], columns[model]
+        links = through._default_manager.filter(**{own: instance.pk})
+        keys = set(links.values_list(far, flat=True))
     found = rows.filter(pk__in=keys)
+    if model is Permission:
+        found = found.select_related("content_type")
     if not found:
         return
     if reverse:
         for row in found:
-            yield row, [str(instance)]
+            yield row, [_called(instance)]
     else:
-        yield instance, sorted(map(str, found))
+        yield instance, sorted(map(_called, found))
+
+
+def _called(row: Model) -> str:
+    """A permission as has_perm names it: its own text is in the language of who reads."""
+    if isinstance(row, Permission):
+        return f"{row.content_type.app_label}.{row.codename}"
+    return str(row)
 
 
 def _record(action: str, row: Model, changes: list[Changed]) -> None:

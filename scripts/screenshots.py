@@ -25,7 +25,14 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--hide-scrollbars")
 Scheme = Literal["light", "dark"]
 
 # What README and documentation show, with the height of each picture.
-SHOWN = {"pools": 520, "pool": 900, "backends": 640, "routes": 480, "revision": 520}
+SHOWN = {
+    "index": 1000,
+    "pools": 520,
+    "pool": 900,
+    "backends": 640,
+    "routes": 480,
+    "revision": 520,
+}
 WIDE, NARROW = 1280, 360
 
 

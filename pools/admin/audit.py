@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -19,7 +20,9 @@ from pools.admin.history import Kept
 from pools.control.audit import ACTIONS, KINDS
 from pools.models import AuditEntry
 
-_SHOWN = 3  # changes of an entry in the list; its page has all
+# Of an entry in the list; its page has all.
+_SHOWN = 3
+_LONGEST = 80
 
 
 class _Known(admin.SimpleListFilter):
@@ -64,8 +67,8 @@ class AuditEntryAdmin(Kept, teams.Scoped, base.ModelAdmin[AuditEntry]):
         css = {"all": ("pools/admin.css", "pools/audit.css")}
 
     @admin.display(description=gettext_lazy("at"), ordering="at")
-    def when(self, entry: AuditEntry) -> str:
-        return health.moment(entry.at)
+    def when(self, entry: AuditEntry) -> SafeString:
+        return format_html('<span class="pools-moment">{}</span>', health.moment(entry.at))
 
     @admin.display(description=gettext_lazy("who"), ordering="who")
     def by(self, entry: AuditEntry) -> str:
@@ -83,10 +86,10 @@ class AuditEntryAdmin(Kept, teams.Scoped, base.ModelAdmin[AuditEntry]):
     @admin.display(description=gettext_lazy("changes"))
     def told(self, entry: AuditEntry) -> SafeString | str:
         rest = len(entry.changes) - _SHOWN
-        shown = _changes(entry.changes[:_SHOWN])
-        if rest <= 0:
-            return shown
-        return format_html('{}<div class="pools-reason">{}</div>', shown, _more(rest))
+        more = (
+            format_html('<div class="pools-reason">{}</div>', _more(rest)) if rest > 0 else ""
+        )
+        return _changes(entry.changes[:_SHOWN], more, longest=_LONGEST)
 
     @admin.display(description=gettext_lazy("changes"))
     def changed(self, entry: AuditEntry) -> SafeString | str:
@@ -105,20 +108,29 @@ class AuditEntryAdmin(Kept, teams.Scoped, base.ModelAdmin[AuditEntry]):
         )
 
 
-def _changes(changes: list[dict[str, Any]]) -> SafeString:
-    """One line each, with words for what a screen reader does not tell of strokes."""
-    return format_html_join(
+def _changes(
+    changes: list[dict[str, Any]], more: str = "", *, longest: int | None = None
+) -> SafeString | str:
+    """One line each; values cut to `longest` characters."""
+    if not changes:
+        return ""
+    lines = format_html_join(
         "",
-        '<div class="pools-audited"><span>{}</span> <del>{}</del> → <ins>{}</ins></div>',
-        ((_(each["field"]), _value(each["old"]), _value(each["new"])) for each in changes),
+        "<div><span>{}</span> <del>{}</del> → <ins>{}</ins></div>",
+        (
+            (_(each["field"]), *(_value(each[side], longest) for side in ("old", "new")))
+            for each in changes
+        ),
     )
+    return format_html('<div class="pools-audited">{}{}</div>', lines, more)
 
 
-def _value(value: Any) -> str:
+def _value(value: Any, longest: int | None) -> str:
     """As people read it: texts bare, nothing as a dash."""
     if value is None or value == "":
         return "–"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if longest is None else Truncator(text).chars(longest)
 
 
 def _more(count: int) -> str:

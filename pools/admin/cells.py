@@ -96,6 +96,6 @@ def line(rates: Rates | None) -> SafeString:
         (_("in flight"), count(rates.in_flight)),
     )
     return format_html(
-        '<dl class="pools-figures">{}</dl>',
+        '<dl class="pools-rates">{}</dl>',
         format_html_join("", "<div><dt>{}</dt><dd>{}</dd></div>", parts),
     )

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from pools.control.diff import Change
+from pools.control.diff import Change, place
 from pools.core import codec, masking
 from pools.core.document import Backend, Part, Pool, Route
 from pools.models.parts import PartModel
@@ -22,9 +22,6 @@ from pools.models.parts import PartModel
 MOST = 200  # lines on a page
 _SHORT = 80  # letters of a value that is not folded
 
-# An address may hold brackets, and one field of a backend has no dots.
-_BACKEND = re.compile(r"pools\[([^\]]+)\]\.backends\[(.+)\](?:\.(\w+))?$")
-_PART = re.compile(r"(pool|route)s\[([^\]]+)\](?:\.(.+))?$")
 Names = Mapping[int, str]
 
 _KINDS = {"+": "added", "-": "removed", "~": "edited"}
@@ -75,7 +72,7 @@ def rendered(changes: Sequence[Change]) -> SafeString:
 def grouped(changes: Iterable[Change]) -> list[Group]:
     found: dict[tuple[str, str], Group] = {}
     for change in changes:
-        part, name, of, column = _place(change.path)
+        part, name, of, column = place(change.path)
         group = found.setdefault((part, name), Group(part, name))
         kind = _KINDS[change.kind]
         if not of and not column:
@@ -138,15 +135,6 @@ def _referred(model: type[Model], key: Any, names: Names | None) -> str | None:
         return (names or {}).get(key)
     row = model._base_manager.filter(pk=key).first()
     return str(row) if row else None
-
-
-def _place(path: str) -> tuple[str, str, str, str]:
-    """pool or route, its name, the backend's address or "", the field or ""."""
-    if match := _BACKEND.match(path):
-        return "pool", match[1], match[2], match[3] or ""
-    match = _PART.match(path)
-    assert match, path
-    return match[1], match[2], "", match[3] or ""
 
 
 def _both(name: str, change: Change) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from pools.admin import plots
 from pools.admin.health import moment
 from pools.admin.numbers import lasting
 from pools.control import clock, past
@@ -103,12 +103,8 @@ def _sum(spans: Sequence[Span]) -> timedelta:
 
 
 def plot(backend: Backend) -> SafeString:
-    """Its requests and probes over a day; drawn by plot.js."""
-    return format_html(
-        '<div class="pools-plot" data-plot-url="{}?window=24h"></div>{}',
-        reverse("admin:pools_backend_figures", args=(backend.pk,)),
-        render_to_string("pools/admin/plot_words.html"),
-    )
+    """Its requests and probes, drawn by plot.js."""
+    return plots.drawn(reverse("admin:pools_backend_figures", args=(backend.pk,)))
 
 
 def uptime(backend: Backend) -> SafeString:

@@ -19,7 +19,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -51,18 +50,11 @@ def windows() -> dict[str, str]:
 
 
 def drawn(url: str, **of: str) -> SafeString:
-    """A plot for each window, of what `url` answers."""
-    found = format_html_join(
-        "",
-        '<figure class="pools-window"><figcaption>{}</figcaption>'
-        '<div class="pools-plot" data-plot-url="{}?{}"></div></figure>',
-        (
-            (title, url, urlencode({**of, "window": window}))
-            for window, title in windows().items()
-        ),
-    )
-    words = render_to_string("pools/admin/plot_words.html")
-    return format_html('<div class="pools-windows">{}</div>{}', found, words)
+    """A plot of the last day of what `url` answers, and buttons that choose another window."""
+    first = "24h"
+    query = urlencode({**of, "window": first})
+    found = {"url": f"{url}?{query}", "windows": windows(), "first": first}
+    return render_to_string("pools/admin/plot.html", found)
 
 
 def window_of(request: HttpRequest) -> str:

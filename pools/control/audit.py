@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -26,7 +25,7 @@ from django.utils.translation import gettext_noop as _
 
 from pools import site
 from pools.control import clock
-from pools.control.diff import Change
+from pools.control.diff import Change, place
 from pools.core.headers import HeaderRules
 from pools.models import AuditEntry, Team
 from pools.models import Pool as PoolRow
@@ -209,10 +208,6 @@ def _system_user() -> str:
 
 # --- what a revision changed -----------------------------------------------------------------
 
-# A backend's path ends with its address or one field: an address may hold brackets.
-_BACKEND = re.compile(r"pools\[([^\]]+)\]\.backends\[(.+)\](?:\.(\w+))?$")
-_PART = re.compile(r"(pool|route)s\[([^\]]+)\](?:\.(.+))?$")
-
 
 @dataclass(slots=True)
 class _Done:
@@ -231,26 +226,19 @@ def _done(changes: Iterable[Change]) -> list[_Done]:
     """What became of each pool, backend and route; a whole pool counts its backends."""
     found: dict[tuple[str, str], _Done] = {}
     for change in changes:
-        kind, name, place = _place(change.path)
-        pool = found.get(("pool", name.partition("/")[0]))
+        kind, name, address, column = place(change.path)
+        pool = found.get(("pool", name))
+        if address:
+            kind, name = "backend", f"{name}/{address}"
         if kind == "backend" and pool and pool.action != "changed":
             _count(pool)
-        elif place:
+        elif column:
             done = found.setdefault((kind, name), _Done("changed", kind, name))
-            done.changes.append(Changed(field=place, old=change.old, new=change.new))
+            done.changes.append(Changed(field=column, old=change.old, new=change.new))
         else:
             action = "added" if change.kind == "+" else "removed"
             found[kind, name] = _Done(action, kind, name)
     return list(found.values())
-
-
-def _place(path: str) -> tuple[str, str, str]:
-    """The kind and name of what a path of a difference is about, and the field in it."""
-    if match := _BACKEND.match(path):
-        return "backend", f"{match[1]}/{match[2]}", match[3] or ""
-    match = _PART.match(path)
-    assert match, path
-    return match[1], match[2], match[3] or ""
 
 
 def _count(pool: _Done) -> None:

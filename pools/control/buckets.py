@@ -131,7 +131,12 @@ def pack(lines: Iterable[Mapping[str, Any]]) -> bytes:
 
 def unpack(packed: Stored) -> Iterator[dict[str, Any]]:
     """The lines."""
-    return map(json.loads, zlib.decompress(packed).splitlines())
+    return map(json.loads, unread(packed))
+
+
+def unread(packed: Stored) -> list[bytes]:
+    """The lines as JSON, for who reads a few of them."""
+    return zlib.decompress(packed).splitlines()
 
 
 def find(packed: Stored, name: str) -> Sums | None:

@@ -17,21 +17,22 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from secrets import token_hex
 from typing import Any
 
 from django.db import Error
 
 from pools.control import buckets, clock
-from pools.control.buckets import FINE_S, Pause
+from pools.control.buckets import FINE_S, Packed, Pause
 from pools.control.ledger import Ledger
 from pools.control.processes import impatiently
 from pools.core.counters import Counters
 from pools.core.engine import Engine
-from pools.core.sums import Look, Tally, paused
+from pools.core.sums import Look, Tally, kind_of, paused
 from pools.models import TrafficNow
 from pools.outage import Outage
 
@@ -210,8 +211,9 @@ class Counting:
         minute, seen_at = self._minute, self._gauges["seen_at"]
         took_s = sum(seconds for _, seconds in self._last)
         whole = {**self._gauges, "took_s": round(took_s, 2), "total": minute.total.packed()}
-        entries = {
-            name: sums.packed() for name, sums in paused(minute.named.items(), self._pause)
-        }
-        packed = buckets.pack([whole, *buckets.lines(entries, self._pause)])
+        kinds: dict[str, dict[str, Packed]] = defaultdict(dict)  # a line has one kind alone
+        for name, sums in paused(minute.named.items(), self._pause):
+            kinds[kind_of(name)][name] = sums.packed()
+        lines = (buckets.lines(entries, self._pause) for entries in kinds.values())
+        packed = buckets.pack([whole, *chain.from_iterable(lines)])
         return TrafficNow(writer=self._writer, seen_at=seen_at, packed=packed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -13,6 +14,10 @@ from pools.core.document import Backend, Document, Pool, Route
 from pools.core.errors import DocumentError, Problem
 
 _SHOWN = 120
+
+# A backend's path ends with its address or one field: an address may hold brackets.
+_BACKEND = re.compile(r"pools\[([^\]]+)\]\.backends\[(.+)\](?:\.(\w+))?$")
+_PART = re.compile(r"(pool|route)s\[([^\]]+)\](?:\.(.+))?$")
 _MAPPINGS = frozenset(name for _, name in codec.MAPPINGS)
 
 
@@ -36,6 +41,16 @@ class Change:
             case "+":
                 return f"+ {self.path}{_value(self.new)}"
         return f"- {self.path}{_value(self.old)}"
+
+
+def place(path: str) -> tuple[str, str, str, str]:
+    """What the path of a difference is about: pool or route, its name, the address of a backend
+    of it or "", and the field or ""."""
+    if match := _BACKEND.match(path):
+        return "pool", match[1], match[2], match[3] or ""
+    match = _PART.match(path)
+    assert match, path
+    return match[1], match[2], "", match[3] or ""
 
 
 def diff(old: Document, new: Document) -> tuple[Change, ...]:

@@ -16,9 +16,11 @@ Rules:
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pools.control import buckets, clock
@@ -144,28 +146,34 @@ def series(window: str, *, pool: str = "", backend: str = "", route: str = "") -
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """The last minute of one process, or as much of it as it was there for."""
+    """The last minute of one process, or as much of it as it was there for. `lines` have names
+    of one kind each, and are read when somebody asks for that kind."""
 
     took_s: float
     connections: int
     in_flight: Mapping[str, int]
     total: Sums
-    entries: Mapping[str, Packed]
+    lines: list[bytes]
 
     @classmethod
     def of(cls, packed: Stored) -> _Told:
-        lines = buckets.unpack(packed)
-        whole = next(lines)
-        entries: dict[str, Packed] = {}
-        for line in lines:
-            entries |= line
+        first, *lines = buckets.unread(packed)
+        whole = json.loads(first)
         return cls(
             took_s=max(whole["took_s"], FINE_S),
             connections=whole["connections"],
             in_flight=whole["in_flight"],
             total=Sums.unpacked(whole["total"]),
-            entries=entries,
+            lines=lines,
         )
+
+    def entries(self, kind: str) -> dict[str, Packed]:
+        begin = f'{{"{named(kind, "")}'.encode()
+        found: dict[str, Packed] = {}
+        for line in self.lines:
+            if line.startswith(begin):
+                found |= json.loads(line)
+        return found
 
 
 class _ByName(Mapping[str, Rates]):
@@ -186,21 +194,24 @@ class _ByName(Mapping[str, Rates]):
     def __iter__(self) -> Iterator[str]:
         prefix = named(self._kind, "")
         names = dict.fromkeys(self._in_flight)
-        for one in self._told:
-            names |= dict.fromkeys(
-                name.removeprefix(prefix) for name in one.entries if name.startswith(prefix)
-            )
+        for _, entries in self._entries:
+            names |= dict.fromkeys(name.removeprefix(prefix) for name in entries)
         return iter(names)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    @cached_property
+    def _entries(self) -> list[tuple[float, dict[str, Packed]]]:
+        """Of each process: in how long, and what."""
+        return [(one.took_s, one.entries(self._kind)) for one in self._told]
+
     def _work_out(self, name: str) -> Rates:
         full = named(self._kind, name)
         parts = [
-            (one.took_s, Sums.unpacked(one.entries[full]))
-            for one in self._told
-            if full in one.entries
+            (took_s, Sums.unpacked(entries[full]))
+            for took_s, entries in self._entries
+            if full in entries
         ]
         in_flight = self._in_flight.get(name, 0)
         if not parts and not in_flight:

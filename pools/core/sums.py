@@ -140,6 +140,11 @@ def named(kind: str, name: str) -> str:
     return f"{kind}:{name}"
 
 
+def kind_of(full: str) -> str:
+    """The kind that a name in `Look.named` is of."""
+    return full.partition(":")[0]
+
+
 class Tally:
     """Looks at the counters of one process, again and again.
 

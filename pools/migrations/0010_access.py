@@ -69,8 +69,8 @@ class Migration(migrations.Migration):
                 ('team', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='pools.team', verbose_name='team')),
             ],
             options={
-                'verbose_name': 'audit entry',
-                'verbose_name_plural': 'audit log',
+                'verbose_name': 'audit log entry',
+                'verbose_name_plural': 'audit log entries',
                 'ordering': ('-at', '-pk'),
                 'default_permissions': ('view',),
                 'indexes': [models.Index(fields=['-at', '-id'], name='pools_audit_at'), models.Index(fields=['kind', 'name', '-at'], name='pools_audit_object'), models.Index(fields=['revision'], name='pools_audit_revision')],

@@ -85,8 +85,8 @@ class AuditEntry(models.Model):
     )
 
     class Meta:
-        verbose_name = _("audit entry")
-        verbose_name_plural = _("audit log")
+        verbose_name = _("audit log entry")
+        verbose_name_plural = _("audit log entries")
         ordering = ("-at", "-pk")
         default_permissions = ("view",)
         indexes = [

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pools.core.counters import Counters, bucket, quantiles_ms
-from pools.core.sums import PIECE, Look, Sums, Tally, paused
+from pools.core.sums import BACKEND, PIECE, Look, Sums, Tally, kind_of, named, paused
 
 
 def count(counters, *, backend="web/a:80", pool="web", route="shop", status=200, seconds=0.01):
@@ -172,3 +172,7 @@ def test_what_was_added_can_be_taken_away_again(counters, tally):
     assert both.named["pool:web"].packed() == looks[2].named["pool:web"].packed()
     both.take("pool:web", looks[2].named["pool:web"])
     assert both.named == {}
+
+
+def test_a_name_tells_its_kind_whatever_is_in_it():
+    assert kind_of(named(BACKEND, "web/[::1]:80")) == BACKEND

@@ -261,8 +261,31 @@
             this.element = element;
             this.number = number;
             this.charts = [];
+            this.offer();
             this.refresh();
             document.addEventListener("visibilitychange", () => this.wait(0));
+        }
+
+        /* Buttons before it choose its window. */
+        offer() {
+            const choices = this.element.previousElementSibling;
+            if (!choices?.matches("[data-plot-choices]")) {
+                return;
+            }
+            choices.hidden = false;
+            choices.addEventListener("click", (event) => {
+                const chosen = event.target.closest("[data-plot-window]");
+                if (!chosen) {
+                    return;
+                }
+                for (const button of choices.querySelectorAll("[data-plot-window]")) {
+                    button.setAttribute("aria-pressed", String(button === chosen));
+                }
+                const url = new URL(this.element.dataset.plotUrl, window.location.href);
+                url.searchParams.set("window", chosen.dataset.plotWindow);
+                this.element.dataset.plotUrl = url.pathname + url.search;
+                this.refresh();
+            });
         }
 
         wait(s) {
@@ -275,8 +298,9 @@
                 return; // it goes on when it is seen again
             }
             let againS = AGAIN_S;
+            const url = this.element.dataset.plotUrl;
             try {
-                const response = await fetch(this.element.dataset.plotUrl, {
+                const response = await fetch(url, {
                     credentials: "same-origin",
                     headers: { Accept: "application/json" },
                     redirect: "error",
@@ -285,6 +309,9 @@
                     throw new Error(`status ${response.status}`);
                 }
                 const answer = await response.json();
+                if (url !== this.element.dataset.plotUrl) {
+                    return; // another window was chosen meanwhile
+                }
                 this.show(answer.charts);
                 againS = answer.refresh_s;
                 this.say("");
