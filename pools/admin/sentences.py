@@ -1,7 +1,7 @@
 """What people read of a change: in the list of revisions and in messages.
 
-What is kept is English, whoever made the change: `saved` and `deleted`, and `moved` and
-`weighed` where they are called in English.
+What is kept is English, whoever made the change: `saved` and `deleted`, and `moved`,
+`weighed` and `pasted` where they are called in English.
 """
 
 from __future__ import annotations
@@ -67,6 +67,14 @@ def weighed(backends: Sequence[Backend], weight: int) -> str:
     """ "Set weight 2 of web/10.0.0.1:80"."""
     names = listed(backend.key for backend in backends)
     return _("Set weight %(weight)d of %(names)s") % {"weight": weight, "names": names}
+
+
+def pasted(pool: Model, added: Iterable[str], *, new: bool) -> str:
+    """ "Changed pool web: added 10.0.0.1:80 and 10.0.0.2:80"."""
+    values = {"pool": str(pool), "added": listed(added)}
+    if new:
+        return _("Added pool %(pool)s; added %(added)s") % values
+    return _("Changed pool %(pool)s: added %(added)s") % values
 
 
 def named(row: Model) -> str:
