@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.filters import RelatedFieldListFilter
-from django.db.models import Field, ForeignKey, ManyToManyField, Model, QuerySet
+from django.db.models import Count, Field, ForeignKey, ManyToManyField, Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -155,8 +155,10 @@ class TeamAdmin(base.ModelAdmin[Team]):
         return ("group",) if obj else ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
-        rows = super().get_queryset(request)
-        return rows.prefetch_related("group__user_set", "pools", "routes")
+        rows = super().get_queryset(request).prefetch_related("group__user_set")
+        return rows.annotate(
+            pool_count=Count("pools", distinct=True), route_count=Count("routes", distinct=True)
+        )
 
     def save_model(
         self, request: HttpRequest, obj: Team, form: forms.ModelForm[Team], change: bool
@@ -180,8 +182,8 @@ class TeamAdmin(base.ModelAdmin[Team]):
 
     @admin.display(description=_("pools"))
     def pools(self, team: Team) -> int:
-        return len(team.pools.all())
+        return cast("int", team.pool_count)  # type: ignore[attr-defined]
 
     @admin.display(description=_("routing rules"))
     def routes(self, team: Team) -> int:
-        return len(team.routes.all())
+        return cast("int", team.route_count)  # type: ignore[attr-defined]

@@ -263,7 +263,7 @@ def _teams(done: Sequence[_Done]) -> dict[tuple[str, str], int | None]:
         found |= {(kind, name): team for name, team in there}
     for kind in ("pool", "route"):
         gone = [name for of, name in owners - found.keys() if of == kind]
-        last = last_teams(kind, gone) if gone else {}
+        last = last_teams(kind, gone)
         found |= {(kind, name): last.get(name) for name in gone}
     return found
 

@@ -12,10 +12,12 @@ import socket
 import ssl
 import threading
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from django.core import mail
+from django.utils import timezone
 
 from pools.models import Channel, Delivery
 from pools.notify import senders
@@ -33,8 +35,8 @@ def delivery(**values) -> Delivery:
     return Delivery(**{"subject": "web is down", "text": TEXT, "payload": PAYLOAD, **values})
 
 
-def send(kind: str, url: str = "", **values) -> str:
-    return senders.send(Channel(name="ops", kind=kind, url=url, **values), delivery(), NOW)
+def send(kind: str, url: str = "", at: datetime = NOW, **values) -> str:
+    return senders.send(Channel(name="ops", kind=kind, url=url, **values), delivery(), at)
 
 
 def failure(kind: str, url: str = "", **values) -> str:
@@ -78,7 +80,7 @@ def test_the_example_of_the_docs_verifies(receiver):
     page = Path(__file__).parents[2].joinpath("docs", "notifications.md").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     there = receiver()
-    send("webhook", there.url, secret=SECRET)
+    send("webhook", there.url, timezone.now(), secret=SECRET)  # old ones are refused
     ((_, headers, body),) = there.got
     space: dict = {}
     exec(example, space)
