@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable, Iterator
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from pools import conf, reserved
 from pools.core.document import Document, Pool, Route, StickyMode
@@ -48,17 +49,19 @@ def pool_problems(pool: Pool, at: Path = ()) -> Iterator[Problem]:
     if pool.sticky.mode is not StickyMode.OFF and cookie in own:
         yield Problem(
             (*at, "sticky", "cookie"),
-            f"{cookie} is the name of the admin's own cookie: choose another",
+            _("%(cookie)s is the name of the admin's own cookie: choose another")
+            % {"cookie": cookie},
         )
     if not pool.tls.ca:
         return
     try:
         ssl.create_default_context(cadata=pool.tls.ca)
     except ssl.SSLError as error:
-        reason = error.reason or "not a certificate"
+        reason = error.reason or _("not a certificate")
         yield Problem(
             (*at, "tls", "ca"),
-            f"this CA certificate cannot be loaded ({reason}): paste it again, whole",
+            _("this CA certificate cannot be loaded (%(reason)s): paste it again, whole")
+            % {"reason": reason},
         )
 
 
@@ -69,10 +72,14 @@ def route_problems(
     if claims is None:
         return
     if claims in route.hosts:
-        yield Problem((*at, "hosts"), f"{claims} is the admin's own host: use another")
+        said = _("%(host)s is the admin's own host: use another")
+        yield Problem((*at, "hosts"), said % {"host": claims})
     else:
         yield Problem(
             (*at, "path_prefix"),
-            f"{route.path_prefix} is the admin's own: use a prefix outside {claims}, or give "
-            "the admin a host of its own (POOLS_ADMIN_HOST)",
+            _(
+                "%(prefix)s is the admin's own: use a prefix outside %(claims)s, or give the "
+                "admin a host of its own (POOLS_ADMIN_HOST)"
+            )
+            % {"prefix": route.path_prefix, "claims": claims},
         )

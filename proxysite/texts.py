@@ -22,6 +22,12 @@ THEME = frozenset(
         *(_("View selected %(model)s"), _("Welcome"), _("Welcome back to")),
         _("You have been successfully logged out from the administration"),
         _("Raw passwords are not stored, so there is no way to see this "),
+        _(
+            "Raw passwords are not stored, so there is no way to see this "
+            "user’s password, but you can change the password using "
+            '<a href="{}" class="text-primary-600 dark:text-primary-500">this form</a>.'
+        ),
+        _("After you've created a user, you’ll be able to edit more user options."),
         *(_("Choose file to upload"), _("No data"), _("Date from"), _("Date to")),
     }
 )

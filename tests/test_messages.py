@@ -11,6 +11,7 @@ import pytest
 from django.apps import apps
 
 from pools.core.document import RetryOn
+from pools.health.asking.course import Phase
 from pools.models import labels
 from pools.models.parts import choices
 from scripts import messages
@@ -70,3 +71,7 @@ def test_labels_that_are_made_of_values_are_named_for_translation():
         for field in model._meta.fields:
             made |= {str(label) for _, label in field.flatchoices}
     assert made - labels.SAME_EVERYWHERE == labels.LABELS
+
+
+def test_the_steps_of_a_probe_are_named_for_translation():
+    assert {phase.value[0] for phase in Phase} == labels.STEPS

@@ -15,11 +15,11 @@ from django.utils.translation import gettext_lazy
 from pools.admin import base, health, teams
 from pools.admin.channel import state_badge
 from pools.admin.history import Kept
+from pools.admin.numbers import lasting
 from pools.control import clock
 from pools.models import Alert, Delivery
 from pools.models.alert import DeliveryState, Phase
 from pools.notify import delivery
-from pools.notify.words import duration
 
 
 class OpenFilter(admin.SimpleListFilter):
@@ -62,7 +62,7 @@ class AlertAdmin(Kept, teams.Scoped, base.ModelAdmin[Alert]):
 
     @admin.display(description=gettext_lazy("lasts"))
     def lasted(self, alert: Alert) -> str:
-        return duration((alert.ended_at or clock.now()) - alert.begun_at)
+        return lasting((alert.ended_at or clock.now()) - alert.begun_at)
 
     @admin.display(description=gettext_lazy("told to"))
     def told(self, alert: Alert) -> str:

@@ -31,7 +31,7 @@ class _Known(admin.SimpleListFilter):
     known: tuple[str, ...]
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
-        return [(value, value.capitalize()) for value in self.known]
+        return [(value, _(value).capitalize()) for value in self.known]
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[AuditEntry]
@@ -54,14 +54,14 @@ class KindFilter(_Known):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(Kept, teams.Scoped, base.ModelAdmin[AuditEntry]):
-    list_display = ("when", "by", "address", "action", "what", "told", "in_revision")
+    list_display = ("when", "by", "address", "did", "what", "told", "in_revision")
     list_display_links = ("when",)
     list_filter = (ActionFilter, KindFilter, ("at", admin.DateFieldListFilter))
     search_fields = ("who", "name", "address", "action")
     search_help_text = gettext_lazy("Name of a user or an object, an address, or an action")
     list_per_page = 50
     show_full_result_count = False
-    fields = ("when", "by", "address", "action", "what", "changed", "in_revision")
+    fields = ("when", "by", "address", "did", "what", "changed", "in_revision")
 
     class Media:
         css = {"all": ("pools/admin.css", "pools/audit.css")}
@@ -74,9 +74,14 @@ class AuditEntryAdmin(Kept, teams.Scoped, base.ModelAdmin[AuditEntry]):
     def by(self, entry: AuditEntry) -> str:
         return entry.who or _("nobody who is known")
 
+    @admin.display(description=gettext_lazy("action"), ordering="action")
+    def did(self, entry: AuditEntry) -> str:
+        return _(entry.action) if entry.action else ""
+
     @admin.display(description=gettext_lazy("object"), ordering="name")
     def what(self, entry: AuditEntry) -> str:
-        return f"{entry.kind} {entry.name}".strip()
+        kind = _(entry.kind) if entry.kind else ""
+        return f"{kind} {entry.name}".strip()
 
     @admin.display(description=gettext_lazy("changes"))
     def told(self, entry: AuditEntry) -> SafeString | str:
@@ -120,7 +125,7 @@ def _changes(
         "",
         "<div><span>{}</span> <del>{}</del> → <ins>{}</ins></div>",
         (
-            (each["field"], *(_value(each[side], longest) for side in ("old", "new")))
+            (_(each["field"]), *(_value(each[side], longest) for side in ("old", "new")))
             for each in changes
         ),
     )

@@ -16,10 +16,10 @@ from django.utils.translation import gettext_lazy
 
 from pools.admin import cells, columns, filters, glance, health, tags
 from pools.admin.live_list import LiveList, cell
+from pools.admin.numbers import lasting
 from pools.admin.switching import Switching
 from pools.core.document import AdminState, Scheme
 from pools.models import Backend
-from pools.notify.words import duration
 
 
 class PoolTagFilter(tags.TagFilter):
@@ -101,7 +101,7 @@ class BackendList(columns.Traffic, LiveList, Switching):
         found = glance.of_backend(backend)
         probe = []
         if found.probed_at:
-            age = duration(found.now - found.probed_at)
+            age = lasting(found.now - found.probed_at)
             probe.append(_("probed %(time)s ago") % {"time": age})
         if found.latency_ms is not None:
             probe.append(cells.ms(found.latency_ms))

@@ -9,9 +9,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from pools.admin.numbers import lasting
 from pools.control.figures import Rates
 from pools.control.past import Uptime
-from pools.notify.words import duration
 
 NOTHING = SafeString('<span class="pools-faint">–</span>')
 _MANY_ERRORS = 0.01  # of requests; from here on a share is marked
@@ -80,7 +80,7 @@ def downtime(uptime: Uptime | None) -> SafeString:
     if down_s < 1:
         return format_html('<span class="pools-faint">{}</span>', _("none"))
     share = _("%(share)s of the time known") % {"share": f"{down_s / uptime.known_s:.1%}"}
-    return format_html('<span title="{}">{}</span>', share, duration(timedelta(seconds=down_s)))
+    return format_html('<span title="{}">{}</span>', share, lasting(timedelta(seconds=down_s)))
 
 
 def line(rates: Rates | None) -> SafeString:

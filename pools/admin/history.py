@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from pools.admin import base, health, teams
 from pools.core.probing import Verdict
@@ -37,11 +38,11 @@ class HealthEventAdmin(Kept, teams.Scoped, base.ModelAdmin[HealthEvent]):
     class Media:
         css = {"all": ("pools/admin.css",)}
 
-    @admin.display(description="at", ordering="at")
+    @admin.display(description=_("at"), ordering="at")
     def when(self, event: HealthEvent) -> str:
         return health.moment(event.at)
 
-    @admin.display(description="health", ordering="new")
+    @admin.display(description=_("health"), ordering="new")
     def flip(self, event: HealthEvent) -> SafeString:
         return format_html(
             '<span class="pools-flip">{} → {}</span>',

@@ -3,7 +3,13 @@ than they are."""
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+
 from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+
+from pools.notify.words import duration
 
 UNKNOWN = "–"
 
@@ -13,6 +19,14 @@ def rate(value: float) -> str:
     if not value:
         return "0"
     return _cut(value, 2 if value < 1 else 1 if value < 100 else 0)
+
+
+def lasting(lasted: timedelta) -> str:
+    """ "3 min 10 s", in the language of who looks: what is sent and kept is English."""
+    units = {"d": _("%(n)s d"), "h": _("%(n)s h"), "min": _("%(n)s min"), "s": _("%(n)s s")}
+    return re.sub(
+        r"(\d+) ([a-z]+)", lambda one: units[one[2]] % {"n": one[1]}, duration(lasted)
+    )
 
 
 def share(value: float | None) -> str:

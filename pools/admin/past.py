@@ -13,11 +13,11 @@ from django.utils.translation import ngettext
 
 from pools.admin import plots
 from pools.admin.health import moment
+from pools.admin.numbers import lasting
 from pools.control import clock, past
 from pools.control.past import Latency, Span, Uptime
 from pools.core.probing import Verdict
 from pools.models import Backend
-from pools.notify.words import duration
 
 SHOWN = timedelta(days=1)
 _WIDTH, _HEIGHT = 288, 40  # two units for each bucket of a day
@@ -76,10 +76,10 @@ def _bars(spans: Sequence[Span], now: datetime) -> Iterator[tuple[Verdict, int, 
 
 def _span_title(span: Span) -> str:
     return _("%(verdict)s from %(begin)s to %(end)s (%(lasts)s)") % {
-        "verdict": span.verdict,
+        "verdict": _(span.verdict.value),
         "begin": moment(span.begins_at),
         "end": moment(span.ends_at),
-        "lasts": duration(span.lasts),
+        "lasts": lasting(span.lasts),
     }
 
 
@@ -92,9 +92,9 @@ def _in_words(spans: Sequence[Span]) -> str:
         said = ngettext(
             "down once, for %(lasts)s", "down %(count)d times, %(lasts)s in all", len(down)
         )
-        parts.append(said % {"count": len(down), "lasts": duration(_sum(down))})
+        parts.append(said % {"count": len(down), "lasts": lasting(_sum(down))})
     if unknown:
-        parts.append(_("not known for %(lasts)s") % {"lasts": duration(_sum(unknown))})
+        parts.append(_("not known for %(lasts)s") % {"lasts": lasting(_sum(unknown))})
     return "; ".join(parts) or _("up all the time")
 
 

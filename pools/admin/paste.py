@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 from django.contrib import messages
@@ -19,12 +20,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import translation
 from django.utils.translation import gettext as _
 
-from pools.admin import filters, probed, staging
+from pools.admin import filters, probed, sentences, staging
 from pools.admin.paste_forms import ChoosingForm, NewPoolForm, PasteForm
 from pools.admin.publishing import PublishingAdmin
-from pools.admin.sentences import listed
 from pools.control import teams
 from pools.core.errors import DocumentError
 from pools.models import Backend, Pool, PublishedState, Team
@@ -130,13 +131,10 @@ class Pasting(PublishingAdmin[Pool]):
     def _save(self, request: HttpRequest, form: PasteForm) -> HttpResponse:
         pool, parts = form.pool, form.backends
         assert pool is not None  # the form holds
-        added = listed(part.address for part in parts)
         new = pool.pk is None
-        why = (
-            f"Added pool {pool}; added {added}"
-            if new
-            else f"Changed pool {pool}: added {added}"
-        )
+        said = partial(sentences.pasted, pool, [part.address for part in parts], new=new)
+        with translation.override("en"):
+            why = said()
         rows = [Backend(pool=pool) for _part in parts]
         for row, part in zip(rows, parts, strict=True):
             row.assign(part)
@@ -149,7 +147,7 @@ class Pasting(PublishingAdmin[Pool]):
                     draft.keep(each)
         else:
             self._publish(request, pool, rows, why)
-        self.message_user(request, f"{why}.", messages.SUCCESS)
+        self.message_user(request, f"{said()}.", messages.SUCCESS)
         return redirect(reverse(f"{self.admin_site.name}:pools_pool_change", args=(pool.pk,)))
 
     def _publish(

@@ -68,7 +68,8 @@ class BackendFormSet(staging.DraftedFormSet[Backend, Pool, "forms.ModelForm[Back
                 continue
             address = form.instance.address
             if address in seen:
-                form.add_error("host", f"{address} is there twice: keep one.")
+                said = _("%(address)s is there twice: keep one.") % {"address": address}
+                form.add_error("host", said)
             seen.add(address)
         super().clean()
 
@@ -95,7 +96,7 @@ class BackendInline(address.Typed, staging.DraftedInline, base.TabularInline[Bac
     def get_queryset(self, request: HttpRequest) -> QuerySet[Backend]:
         return super().get_queryset(request).select_related(*health.WITH)
 
-    @admin.display(description="health")
+    @admin.display(description=gettext_lazy("health"))
     def health_now(self, backend: Backend) -> SafeString | str:
         return health.linked(backend) if backend.pk else ""
 
@@ -110,7 +111,7 @@ class PoolAdmin(Pages, teams.Owned, PoolList):
         (None, {"fields": (("name", "policy"), "tags")}),
         *probe.FIELDSETS,
         (
-            "Time-outs and limits",
+            gettext_lazy("Time-outs and limits"),
             {
                 "classes": base.ASIDE,
                 "fields": (
@@ -123,18 +124,20 @@ class PoolAdmin(Pages, teams.Owned, PoolList):
             },
         ),
         (
-            "Retries",
+            gettext_lazy("Retries"),
             {
                 "classes": base.ASIDE,
                 "fields": ("retry_attempts", "retry_on", "retry_non_idempotent"),
             },
         ),
         (
-            "Passive health",
+            gettext_lazy("Passive health"),
             {
                 "classes": base.ASIDE,
-                "description": "What requests meet: a backend that fails them again and again "
-                "is left out for a while.",
+                "description": gettext_lazy(
+                    "What requests meet: a backend that fails them again and again is left out "
+                    "for a while."
+                ),
                 "fields": (
                     ("passive_failures", "passive_base_ejection_s"),
                     ("passive_max_ejected_percent", "passive_panic_percent"),
@@ -142,7 +145,7 @@ class PoolAdmin(Pages, teams.Owned, PoolList):
             },
         ),
         (
-            "Stickiness",
+            gettext_lazy("Stickiness"),
             {
                 "classes": base.ASIDE,
                 "fields": (
@@ -153,20 +156,25 @@ class PoolAdmin(Pages, teams.Owned, PoolList):
                 ),
             },
         ),
-        ("Host", {"classes": base.ASIDE, "fields": (("host_mode", "host_value"),)}),
         (
-            "Upstream TLS",
+            gettext_lazy("Host"),
+            {"classes": base.ASIDE, "fields": (("host_mode", "host_value"),)},
+        ),
+        (
+            gettext_lazy("Upstream TLS"),
             {
                 "classes": base.ASIDE,
-                "description": "For backends with scheme HTTPS, and probes by TLS.",
+                "description": gettext_lazy(
+                    "For backends with scheme HTTPS, and probes by TLS."
+                ),
                 "fields": (("tls_verify", "tls_server_name"), "tls_ca"),
             },
         ),
         (
-            "Hash",
+            gettext_lazy("Hash"),
             {
                 "classes": base.ASIDE,
-                "description": "For the policy consistent hash.",
+                "description": gettext_lazy("For the policy consistent hash."),
                 "fields": (("hash_on", "hash_name"), "hash_balance_factor"),
             },
         ),
@@ -190,10 +198,10 @@ class PoolAdmin(Pages, teams.Owned, PoolList):
             what: Any = {"classes": ("pools-after",), "fields": ("carried", "events")}
             rest.append((gettext_lazy("Traffic and events"), what))
         if obj and self.panic(obj):
-            rest.insert(0, ("Panic", {"fields": ("panic",)}))
+            rest.insert(0, (_("Panic"), {"fields": ("panic",)}))
         if self._has_rows(request, obj):
             return [first, *rest]
-        return [first, ("Backends", {"fields": ("in_list",)}), *rest]
+        return [first, (_("Backends"), {"fields": ("in_list",)}), *rest]
 
     def _has_rows(self, request: HttpRequest, obj: Pool | None) -> bool:
         """Whether the backends are rows of the form; what came back was told when it left."""
@@ -201,17 +209,18 @@ class PoolAdmin(Pages, teams.Owned, PoolList):
             return "backends-TOTAL_FORMS" in request.POST
         return obj is None or obj.backends(manager="drafted").count() <= INLINE_MOST
 
-    @admin.display(description="panic")
+    @admin.display(description=gettext_lazy("panic"))
     def panic(self, pool: Pool) -> SafeString:
         return traffic.Seen().panic(pool)
 
-    @admin.display(description="backends")
+    @admin.display(description=gettext_lazy("backends"))
     def in_list(self, pool: Pool) -> SafeString:
         return format_html(
-            '{} <a class="pools-link" href="{}?pool__id__exact={}">Edit them in their list</a>',
+            '{} <a class="pools-link" href="{}?pool__id__exact={}">{}</a>',
             health.tallied(glance.of_pool(pool).tally),
             reverse("admin:pools_backend_changelist"),
             pool.pk,
+            _("Edit them in their list"),
         )
 
     def formfield_for_dbfield(
@@ -226,7 +235,7 @@ class PoolAdmin(Pages, teams.Owned, PoolList):
             return lines.HeaderSetField(
                 required=False,
                 label=capfirst(db_field.verbose_name),
-                help_text="One a line, as Name: value; sent with HTTP probes.",
+                help_text=_("One a line, as Name: value; sent with HTTP probes."),
                 initial=db_field.get_default,
                 widget=base.textarea(rows=2),
             )
@@ -237,7 +246,7 @@ class PoolAdmin(Pages, teams.Owned, PoolList):
                 required=False,
                 initial=db_field.get_default,
                 label=str(db_field.verbose_name).capitalize(),
-                help_text="What may be tried again on another backend.",
+                help_text=_("What may be tried again on another backend."),
             )
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 

@@ -61,7 +61,11 @@ def _problems(error: DocumentError | OperationalError) -> Sequence[Problem]:
     if isinstance(error, DocumentError):
         return error.problems
     reason = str(error).strip().splitlines()[0]
-    return (Problem((), f"the database did not take it ({reason}): try again"),)
+    return (
+        Problem(
+            (), _("the database did not take it (%(reason)s): try again") % {"reason": reason}
+        ),
+    )
 
 
 def place(row: PartModel) -> Path:

@@ -23,32 +23,41 @@ from pools.admin.publishing import PublishingAdmin
 from pools.models import Pool, Route
 
 # The columns that are lists or mappings: how each is typed, and what to say of it.
-_LINES: dict[str, tuple[type[lines.LinesField], str]] = {
+_LINES: dict[str, tuple[type[lines.LinesField], Any]] = {
     "hosts": (
         lines.HostsField,
-        "One a line: app.example.com, or *.example.com for all below it. Empty: any host.",
+        gettext_lazy(
+            "One a line: app.example.com, or *.example.com for all below it. Empty: any host."
+        ),
     ),
-    "methods": (lines.MethodsField, "One a line, such as GET. Empty: any method."),
+    "methods": (
+        lines.MethodsField,
+        gettext_lazy("One a line, such as GET. Empty: any method."),
+    ),
     "conditions": (
         lines.ConditionsField,
-        "One a line, all must hold: X-Version equals 2, X-Path prefix /v2, "
-        "User-Agent contains curl, X-Beta present, X-Old absent.",
+        gettext_lazy(
+            "One a line, all must hold: X-Version equals 2, X-Path prefix /v2, "
+            "User-Agent contains curl, X-Beta present, X-Old absent."
+        ),
     ),
     "upgrades": (
         lines.UpgradesField,
-        "Protocols that clients may upgrade a connection to, one a line, such as websocket. "
-        "Empty: none.",
+        gettext_lazy(
+            "Protocols that clients may upgrade a connection to, one a line, such as "
+            "websocket. Empty: none."
+        ),
     ),
     "request_headers_set": (
         lines.HeaderSetField,
-        "One a line, as Name: value. Replaces what the client sent.",
+        gettext_lazy("One a line, as Name: value. Replaces what the client sent."),
     ),
-    "request_headers_remove": (lines.HeaderNamesField, "One name a line."),
+    "request_headers_remove": (lines.HeaderNamesField, gettext_lazy("One name a line.")),
     "response_headers_set": (
         lines.HeaderSetField,
-        "One a line, as Name: value. Replaces what the backend sent.",
+        gettext_lazy("One a line, as Name: value. Replaces what the backend sent."),
     ),
-    "response_headers_remove": (lines.HeaderNamesField, "One name a line."),
+    "response_headers_remove": (lines.HeaderNamesField, gettext_lazy("One name a line.")),
 }
 
 
@@ -70,27 +79,30 @@ class RouteAdmin(teams.Owned, PublishingAdmin[Route]):
     readonly_fields = ("place", "matched", "traffic", "test")
     fieldsets = (
         (None, {"fields": (("name", "enabled"), ("path_prefix", "pool"), "hosts", "tags")}),
-        ("Conditions", {"classes": base.ASIDE, "fields": ("methods", "conditions")}),
         (
-            "Prefix",
+            gettext_lazy("Conditions"),
+            {"classes": base.ASIDE, "fields": ("methods", "conditions")},
+        ),
+        (
+            gettext_lazy("Prefix"),
             {"classes": base.ASIDE, "fields": (("prefix_mode", "prefix_replacement"),)},
         ),
         (
-            "Request headers",
+            gettext_lazy("Request headers"),
             {
                 "classes": base.ASIDE,
                 "fields": ("request_headers_set", "request_headers_remove"),
             },
         ),
         (
-            "Response headers",
+            gettext_lazy("Response headers"),
             {
                 "classes": base.ASIDE,
                 "fields": ("response_headers_set", "response_headers_remove"),
             },
         ),
         (
-            "Limits and time-outs",
+            gettext_lazy("Limits and time-outs"),
             {
                 "classes": base.ASIDE,
                 "fields": (
@@ -100,10 +112,10 @@ class RouteAdmin(teams.Owned, PublishingAdmin[Route]):
             },
         ),
         (
-            "Upgrades",
+            gettext_lazy("Upgrades"),
             {
                 "classes": base.ASIDE,
-                "description": "WebSockets and the like, by the gateway alone.",
+                "description": gettext_lazy("WebSockets and the like, by the gateway alone."),
                 "fields": (("upgrades", "tunnel_timeout_s"),),
             },
         ),

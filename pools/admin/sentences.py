@@ -1,6 +1,7 @@
 """What people read of a change: in the list of revisions and in messages.
 
-What is kept is English, whoever made the change: `saved`, `deleted` and `moved`.
+What is kept is English, whoever made the change: `saved` and `deleted`, and `moved`,
+`weighed` and `pasted` where they are called in English.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ from django import forms
 from django.db.models import Model
 from django.utils import translation
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from pools.core.document import AdminState
 from pools.models import Backend
 
 _MOST = 5
 _DID = {
-    AdminState.READY: "Made ready",
-    AdminState.DRAIN: "Drained",
-    AdminState.MAINT: "Put in maintenance",
+    AdminState.READY: gettext_lazy("Made ready %(names)s"),
+    AdminState.DRAIN: gettext_lazy("Drained %(names)s"),
+    AdminState.MAINT: gettext_lazy("Put in maintenance %(names)s"),
 }
 
 
@@ -56,10 +58,23 @@ def deleted(rows: Sequence[Model]) -> str:
     return f"Deleted {listed(map(named, rows))}"
 
 
-@translation.override("en")
 def moved(backends: Sequence[Backend], state: AdminState) -> str:
     """ "Drained web/10.0.0.1:80 and web/10.0.0.2:80"."""
-    return f"{_DID[state]} {listed(backend.key for backend in backends)}"
+    return str(_DID[state]) % {"names": listed(backend.key for backend in backends)}
+
+
+def weighed(backends: Sequence[Backend], weight: int) -> str:
+    """ "Set weight 2 of web/10.0.0.1:80"."""
+    names = listed(backend.key for backend in backends)
+    return _("Set weight %(weight)d of %(names)s") % {"weight": weight, "names": names}
+
+
+def pasted(pool: Model, added: Iterable[str], *, new: bool) -> str:
+    """ "Changed pool web: added 10.0.0.1:80 and 10.0.0.2:80"."""
+    values = {"pool": str(pool), "added": listed(added)}
+    if new:
+        return _("Added pool %(pool)s; added %(added)s") % values
+    return _("Changed pool %(pool)s: added %(added)s") % values
 
 
 def named(row: Model) -> str:

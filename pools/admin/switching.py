@@ -8,6 +8,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -20,6 +21,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import translation
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -151,7 +153,7 @@ class Switching(operating.Operated, PublishingAdmin[Backend]):
                         _TITLES[state],
                         state.value,
                         "true" if backend.state == state else "false",
-                        state.value,
+                        _(state.value),
                     )
                     for state in AdminState
                 ),
@@ -166,10 +168,13 @@ class Switching(operating.Operated, PublishingAdmin[Backend]):
         found = queryset.exclude(state=state).select_related("pool")
         backends = list(found.order_by("pool__name", "host", "port"))
         if not backends:
-            said = _("Nothing to do: their state is %(state)s already.") % {"state": state}
+            said = _("Nothing to do: their state is %(state)s already.")
+            said %= {"state": _(state.value)}
             self.message_user(request, said, messages.INFO)
             return
-        self._write(request, backends, sentences.moved(backends, state), state=state.value)
+        self._write(
+            request, backends, partial(sentences.moved, backends, state), state=state.value
+        )
 
     def _weigh(self, request: HttpRequest, queryset: QuerySet[Backend], weight: int) -> None:
         found = queryset.exclude(weight=weight).select_related("pool")
@@ -178,13 +183,20 @@ class Switching(operating.Operated, PublishingAdmin[Backend]):
             said = _("Nothing to do: their weight is %(weight)d already.") % {"weight": weight}
             self.message_user(request, said, messages.INFO)
             return
-        names = sentences.listed(backend.key for backend in backends)
-        self._write(request, backends, f"Set weight {weight} of {names}", weight=weight)
+        told = partial(sentences.weighed, backends, weight)
+        self._write(request, backends, told, weight=weight)
 
     def _write(
-        self, request: HttpRequest, backends: Sequence[Backend], why: str, **values: Any
+        self,
+        request: HttpRequest,
+        backends: Sequence[Backend],
+        said: Callable[[], str],
+        **values: Any,
     ) -> None:
-        """One change of all of them; `values` say nothing of where a backend is."""
+        """One change of all of them; `values` say nothing of where a backend is. `said` is
+        kept in English, and told in the language of who looks."""
+        with translation.override("en"):
+            why = said()
         with self.publishing(request, why):
             for begin in range(0, len(backends), _AT_ONCE):
                 rows = Backend.drafted.filter(
@@ -192,7 +204,7 @@ class Switching(operating.Operated, PublishingAdmin[Backend]):
                 )
                 rows.update(**values)
             LogEntry.objects.log_actions(cast("int", request.user.pk), backends, CHANGE, why)
-        self.message_user(request, f"{why}.", messages.SUCCESS)
+        self.message_user(request, f"{said()}.", messages.SUCCESS)
 
     def _ask_weight(
         self, request: HttpRequest, queryset: QuerySet[Backend], typed: str, problem: str
@@ -278,5 +290,7 @@ def _weight(typed: str) -> int:
     try:
         number = int(typed)
     except ValueError:
-        raise ValueError(f"{typed!r} is not a weight: use 0 to 256") from None
+        raise ValueError(
+            _("%(typed)r is not a weight: use 0 to 256") % {"typed": typed}
+        ) from None
     return fields.weight(number)

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from django.utils.encoding import iri_to_uri
+from django.utils.translation import gettext as _
 
 from pools.core import fields
 from pools.core.headers import Pairs
@@ -82,7 +83,8 @@ def _url(value: str) -> tuple[str, str, bytes, str]:
     value = value.strip()
     parts = urlsplit(value)
     if not (parts.scheme in ("http", "https") and parts.hostname) and value[:1] != "/":
-        raise ValueError(f"{value!r} is not a URL: begin it with http://, https:// or /")
+        said = _("%(value)r is not a URL: begin it with http://, https:// or /")
+        raise ValueError(said % {"value": value})
     whole = parts.netloc.rpartition("@")[2] if parts.netloc else ""
     host = fields.host_header_or_empty(whole)
     path = parts.path if parts.path.isascii() else iri_to_uri(parts.path)
@@ -93,7 +95,7 @@ def _url(value: str) -> tuple[str, str, bytes, str]:
 def _header(line: str) -> tuple[str, str]:
     name, colon, text = line.partition(":")
     if not colon:
-        raise ValueError(f"{line!r} is not a header: write 'Name: value'")
+        raise ValueError(_("%(line)r is not a header: write 'Name: value'") % {"line": line})
     return fields.header_name(name.strip()).lower(), fields.header_value(text.strip())
 
 

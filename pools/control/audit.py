@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
+from django.utils.translation import gettext_noop as _
 
 from pools import site
 from pools.control import clock
@@ -35,38 +36,38 @@ if TYPE_CHECKING:
 
 # What filters offer; others may be recorded too.
 ACTIONS = (
-    "added",
-    "changed",
-    "removed",
-    "probed",
-    "drafted",
-    "restored",
-    "published",
-    "discarded",
-    "switched",
-    "tested",
-    "signed in",
-    "failed to sign in",
-    "was locked out",
-    "let in again",
-    "signed out",
-    "gave a one-time code",
-    "gave a wrong one-time code",
-    "used a recovery code",
-    "made new recovery codes",
-    "turned one-time codes on",
-    "turned one-time codes off",
+    _("added"),
+    _("changed"),
+    _("removed"),
+    _("probed"),
+    _("drafted"),
+    _("restored"),
+    _("published"),
+    _("discarded"),
+    _("switched"),
+    _("tested"),
+    _("signed in"),
+    _("failed to sign in"),
+    _("was locked out"),
+    _("let in again"),
+    _("signed out"),
+    _("gave a one-time code"),
+    _("gave a wrong one-time code"),
+    _("used a recovery code"),
+    _("made new recovery codes"),
+    _("turned one-time codes on"),
+    _("turned one-time codes off"),
 )
 KINDS = (
-    "pool",
-    "backend",
-    "route",
-    "revision",
-    "draft",
-    "channel",
-    "team",
-    "user",
-    "group",
+    _("pool"),
+    _("backend"),
+    _("route"),
+    _("revision"),
+    _("draft"),
+    _("channel"),
+    _("team"),
+    _("user"),
+    _("group"),
 )
 
 _acting: ContextVar[HttpRequest | None] = ContextVar("pools_acting", default=None)

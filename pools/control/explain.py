@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
+from django.utils.translation import gettext_noop
+
 from pools import reserved
 from pools.control import compile, publish, route_table, sent, verdicts, watch
 from pools.control.asked import Asked
@@ -78,7 +80,7 @@ class Explained:
         if taken is None or taken.name not in names:
             return replace(self, explanation=Explanation(taken, told), hidden=hidden)
         told = tuple(
-            replace(other, reason="less specific than the route that takes it")
+            replace(other, reason=gettext_noop("less specific than the route that takes it"))
             if other.cause is Cause.OUTRANKED
             else other
             for other in told

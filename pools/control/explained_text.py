@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.utils.translation import gettext_noop
+
 from pools.control.explain import Candidate, Explained
 
 ALL = 1_000_000
@@ -65,7 +67,7 @@ def text(found: Explained, *, most: int = ALL) -> str:
 
 def why(candidate: Candidate) -> str:
     """Why a backend gets no share, or what is overruled; "": there is nothing to say."""
-    return candidate.status.why or ("" if candidate.share else "others are there")
+    return candidate.status.why or ("" if candidate.share else gettext_noop("others are there"))
 
 
 def columns(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -19,6 +19,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from pools.core import codec, fields
 from pools.core.document import Backend, Scheme
 from pools.core.errors import DocumentError
@@ -55,9 +57,11 @@ def read(text: str, there: Iterable[str] = ()) -> list[Line]:
             address = line.backend.address
             said = ""
             if address in known:
-                said = f"{address} is in the pool already: leave it out"
+                said = _("%(address)s is in the pool already: leave it out")
+                said %= {"address": address}
             elif address in seen:
-                said = f"{address} is on line {seen[address]} already: keep one"
+                said = _("%(address)s is on line %(line)d already: keep one")
+                said %= {"address": address, "line": seen[address]}
             seen.setdefault(address, number)
             if said:
                 line = Line(number=number, text=line.text, problem=said)
@@ -91,17 +95,19 @@ def _backend(text: str) -> Backend:
     for word in words:
         name, equals, value = word.partition("=")
         if name in plain:
-            raise ValueError(f"{name} is there twice: keep one")
+            raise ValueError(_("%(name)s is there twice: keep one") % {"name": name})
         if name == "backup" and not equals:
             plain[name] = True
         elif name in _NUMBERS:
             if not re.fullmatch(r"\d{1,9}", value, re.ASCII):
-                raise ValueError(f"{word!r} is not a number: write {name}=2")
+                said = _("%(word)r is not a number: write %(name)s=2")
+                raise ValueError(said % {"word": word, "name": name})
             plain[name] = int(value)
         elif name == "state":
             plain[name] = value
         else:
-            raise ValueError(f"{word!r} is not known: after the address come {_WORDS}")
+            said = _("%(word)r is not known: after the address come %(words)s")
+            raise ValueError(said % {"word": word, "words": _WORDS})
     return codec.parse_part(Backend, plain)
 
 
@@ -114,22 +120,27 @@ def _address(text: str) -> dict[str, Any]:
     if found := _SCHEME.fullmatch(text):
         scheme, text = found[1].lower(), found[2]
         if scheme not in _PORTS:
-            raise ValueError(f"{found[1]}:// is not known: use http:// or https://")
+            said = _("%(scheme)s:// is not known: use http:// or https://")
+            raise ValueError(said % {"scheme": found[1]})
         plain["scheme"], port = scheme, _PORTS[scheme]
         text = text.removesuffix("/")
     if "/" in text:
-        raise ValueError(f"{text!r} has a path: write host:port alone")
+        said = _("%(text)r has a path: write host:port alone")
+        raise ValueError(said % {"text": text})
     if text.count(":") > 1 and not text.startswith("["):
-        raise ValueError(f"{text!r} may be an IPv6 address: put it in brackets, [::1]:80")
+        said = _("%(text)r may be an IPv6 address: put it in brackets, [::1]:80")
+        raise ValueError(said % {"text": text})
     host, bracket, rest = text.rpartition("]")
     name, colon, digits = rest.partition(":")
     if bracket and name:
-        raise ValueError(f"{text!r} is not an address: write [::1]:80")
+        raise ValueError(_("%(text)r is not an address: write [::1]:80") % {"text": text})
     if colon:
         if not re.fullmatch(r"\d{1,5}", digits, re.ASCII):
-            raise ValueError(f"{digits!r} is not a port: use 1 to 65535")
+            said = _("%(port)r is not a port: use 1 to 65535")
+            raise ValueError(said % {"port": digits})
         port = int(digits)
     plain["host"] = host + bracket + name
     if port is None:
-        raise ValueError(f"{text!r} has no port: write {text}:80")
+        said = _("%(text)r has no port: write %(bare)s:80")
+        raise ValueError(said % {"text": text, "bare": text})
     return {**plain, "port": port}

@@ -8,6 +8,7 @@ from datetime import datetime
 from django.core.exceptions import ObjectDoesNotExist
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 
 from pools.control import clock, verdicts
 from pools.core.document import AdminState, ProbeKind
@@ -31,15 +32,17 @@ def read(backend: Backend, now: datetime | None = None) -> Reading:
     """The verdict on a backend as far as it is still news, by the rules of control.verdicts."""
     pool = backend.pool
     if backend.state == AdminState.MAINT:
-        return Reading(verdict=Verdict.UNKNOWN, reason="not probed in maintenance")
+        return Reading(verdict=Verdict.UNKNOWN, reason=_("not probed in maintenance"))
     if pool.probe_kind == ProbeKind.OFF:
-        return Reading(verdict=Verdict.UNKNOWN, reason="the pool has no probe")
+        return Reading(verdict=Verdict.UNKNOWN, reason=_("the pool has no probe"))
     health = _health(backend)
     done_at = _done_at(backend)
     if health is None or done_at is None:
-        return Reading(verdict=Verdict.UNKNOWN, reason="not probed yet")
+        return Reading(verdict=Verdict.UNKNOWN, reason=_("not probed yet"))
     if (now or clock.now()) >= verdicts.stale_at(done_at, pool.probe_interval_s):
-        return Reading(verdict=Verdict.UNKNOWN, reason=f"no probe since {moment(done_at)}")
+        return Reading(
+            verdict=Verdict.UNKNOWN, reason=_("no probe since %(at)s") % {"at": moment(done_at)}
+        )
     return Reading(
         verdict=Verdict(health.verdict),
         reason=f"{health.reason}{_turning(health, pool)}",
@@ -55,9 +58,11 @@ def moment(at: datetime) -> str:
 def _turning(health: BackendHealth, pool: Pool) -> str:
     """How far it is from another verdict, where the last probe spoke against this one."""
     if health.verdict == Verdict.UP and health.failures:
-        return f", {health.failures} of {pool.probe_fall} failures"
+        so_far = {"count": health.failures, "of": pool.probe_fall}
+        return _(", %(count)d of %(of)d failures") % so_far
     if health.verdict == Verdict.DOWN and health.successes:
-        return f", {health.successes} of {pool.probe_rise} successes"
+        so_far = {"count": health.successes, "of": pool.probe_rise}
+        return _(", %(count)d of %(of)d successes") % so_far
     return ""
 
 

@@ -28,6 +28,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from pools.control.processes import Report, Told
 from pools.core.document import AdminState, StickyMode
@@ -193,17 +195,24 @@ def leaving(in_flight: Sequence[InFlight], *, follow: bool, may_come: bool) -> s
     tunnels = sum(flying.tunnels for flying in in_flight)
     if requests or tunnels:
         where = ", ".join(flying.process for flying in in_flight)
-        return f"{counted(requests, tunnels)} in flight ({where})"
+        what = {"what": counted(requests, tunnels), "where": where}
+        return _("%(what)s in flight (%(where)s)") % what
     if not follow:
-        return "not in force in every process yet"
-    return "at rest, but clients that hold its cookie may come" if may_come else "safe to stop"
+        return _("not in force in every process yet")
+    if may_come:
+        return _("at rest, but clients that hold its cookie may come")
+    return _("safe to stop")
 
 
 def counted(requests: int, tunnels: int) -> str:
     """ "3 requests and 1 tunnel"."""
-    parts = [
-        f"{count} {noun}{'' if count == 1 else 's'}"
-        for count, noun in ((requests, "request"), (tunnels, "tunnel"))
-        if count
-    ]
-    return " and ".join(parts) or "nothing"
+    parts = []
+    if requests:
+        parts.append(ngettext("%(count)d request", "%(count)d requests", requests))
+        parts[-1] %= {"count": requests}
+    if tunnels:
+        parts.append(ngettext("%(count)d tunnel", "%(count)d tunnels", tunnels))
+        parts[-1] %= {"count": tunnels}
+    if len(parts) == 2:
+        return _("%(names)s and %(last)s") % {"names": parts[0], "last": parts[1]}
+    return "".join(parts) or _("nothing")

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from django.utils.translation import gettext_noop
+
 from pools import site
 from pools.control.asked import Asked
 from pools.core.compiled import CompiledRoute
@@ -59,15 +61,15 @@ def fields(
     typed = {name for name, _ in headers}
     for name, value in sent:
         if name in ours:
-            why = "set by the route"
+            why = gettext_noop("set by the route")
         elif (name, value) in headers:
-            why = "as the client sent it"
+            why = gettext_noop("as the client sent it")
             if name in (b"connection", b"upgrade"):
-                why = "by the gateway; the view cannot switch protocols"
+                why = gettext_noop("by the gateway; the view cannot switch protocols")
         elif name in typed:
-            why = "changed on the way"
+            why = gettext_noop("changed on the way")
         else:
-            why = "added"
+            why = gettext_noop("added")
         yield Field(name=_text(name), value=_text(value), why=why)
     passed = {name for name, _ in sent}
     named = connection_options(headers)
@@ -80,14 +82,20 @@ def fields(
 def _host(asked: Asked, route: CompiledRoute) -> Field:
     mode = route.pool.spec.host.mode
     if mode is HostMode.FIXED:
-        return Field(name="host", value=_text(route.pool.host), why="fixed by the pool")
+        return Field(
+            name="host", value=_text(route.pool.host), why=gettext_noop("fixed by the pool")
+        )
     if mode is HostMode.PRESERVE and asked.host:
-        return Field(name="host", value=asked.host, why="as the client sent it")
+        return Field(name="host", value=asked.host, why=gettext_noop("as the client sent it"))
     backends = route.pool.backends
     value = EACH_ITS_OWN
     if len(backends) == 1:
         value = _text(host_for(route, backends[0], asked.host.encode()))
-    why = "by the pool" if mode is HostMode.BACKEND else "the request has none"
+    why = (
+        gettext_noop("by the pool")
+        if mode is HostMode.BACKEND
+        else gettext_noop("the request has none")
+    )
     return Field(name="host", value=value, why=why)
 
 
@@ -96,18 +104,22 @@ def _why_not(
 ) -> str:
     """Why a field of the client's does not go on: the first cause found."""
     if name in _BY_THE_BODY:
-        return "written anew, by the body that comes"
+        return gettext_noop("written anew, by the body that comes")
     if name in HOP_BY_HOP or name in named:
-        return "of one hop alone"
+        return gettext_noop("of one hop alone")
     if name in OF_ORIGIN or name.startswith(b"x-forwarded-"):
-        return "removed by the route" if trusted else "not believed: its sender is not trusted"
+        return (
+            gettext_noop("removed by the route")
+            if trusted
+            else gettext_noop("not believed: its sender is not trusted")
+        )
     if b"_" in name:
-        return "its name has an underscore"
+        return gettext_noop("its name has an underscore")
     if name == b"cookie" and name not in route.request_remove:
-        return "the proxy's own cookies alone were in it"
+        return gettext_noop("the proxy's own cookies alone were in it")
     if name in route.request_remove:
-        return "removed by the route"
-    return "never forwarded"
+        return gettext_noop("removed by the route")
+    return gettext_noop("never forwarded")
 
 
 def _text(raw: bytes) -> str:

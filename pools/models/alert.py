@@ -143,7 +143,7 @@ class Telling(models.Model):
     alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="tellings")
     phase = models.CharField(max_length=8, choices=choices(Phase))
     at = models.DateTimeField()
-    since = models.DateTimeField(help_text="When what is told began.")
+    since = models.DateTimeField(help_text=_("When what is told began."))
     waits = models.BooleanField(default=True)
     stands = models.BooleanField(default=False)
     delivery = models.ForeignKey(
@@ -151,6 +151,8 @@ class Telling(models.Model):
     )
 
     class Meta:
+        verbose_name = _("telling")
+        verbose_name_plural = _("tellings")
         constraints = [
             models.UniqueConstraint(
                 fields=("channel", "alert", "phase"), name="pools_told_once"
@@ -179,6 +181,8 @@ class Evaluation(models.Model):
     number = models.PositiveBigIntegerField(default=0)
 
     class Meta:
+        verbose_name = _("evaluation")
+        verbose_name_plural = _("evaluations")
         constraints = [models.CheckConstraint(condition=Q(pk=1), name="pools_one_evaluation")]
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from pools.models.backend import Backend
 from pools.models.parts import PartModel
@@ -43,6 +44,8 @@ class Draft(models.Model):
     at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        verbose_name = _("draft")
+        verbose_name_plural = _("drafts")
         ordering = ("at", "pk")
         permissions = (("publish_draft", "Can publish or discard the draft"),)
         constraints = [

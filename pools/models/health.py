@@ -22,32 +22,34 @@ class BackendHealth(models.Model):
         max_length=8, choices=choices(Verdict), default=Verdict.UNKNOWN.value
     )
     since = models.DateTimeField(
-        null=True, blank=True, help_text="When the verdict became what it is."
+        null=True, blank=True, help_text=_("When the verdict became what it is.")
     )
-    successes = models.IntegerField(default=0, help_text="Consecutive ones, up to rise.")
-    failures = models.IntegerField(default=0, help_text="Consecutive ones, up to fall.")
+    successes = models.IntegerField(default=0, help_text=_("Consecutive ones, up to rise."))
+    failures = models.IntegerField(default=0, help_text=_("Consecutive ones, up to fall."))
     reason = models.CharField(
-        blank=True, default="", help_text="What the last probe that changed something found."
+        blank=True, default="", help_text=_("What the last probe that changed something found.")
     )
-    code = models.IntegerField("status", null=True, blank=True, help_text="The HTTP status.")
-    latency_ms = models.FloatField("latency (ms)", null=True, blank=True)
-    changed_at = models.DateTimeField("changed at", null=True, blank=True)
+    code = models.IntegerField(
+        _("status"), null=True, blank=True, help_text=_("The HTTP status.")
+    )
+    latency_ms = models.FloatField(_("latency (ms)"), null=True, blank=True)
+    changed_at = models.DateTimeField(_("changed at"), null=True, blank=True)
     certificate_until = models.DateTimeField(
-        "certificate until",
+        _("certificate until"),
         null=True,
         blank=True,
-        help_text="When the certificate that probes met ends.",
+        help_text=_("When the certificate that probes met ends."),
     )
     next_at = models.DateTimeField(
-        "next at",
+        _("next at"),
         null=True,
         blank=True,
-        help_text="When a backend between up and down is probed again.",
+        help_text=_("When a backend between up and down is probed again."),
     )
 
     class Meta:
-        verbose_name = "health"
-        verbose_name_plural = "health"
+        verbose_name = _("health")
+        verbose_name_plural = _("health")
 
     def __str__(self) -> str:
         return f"{self.backend.key}: {self.verdict}"
@@ -84,14 +86,14 @@ class LatencyBucket(models.Model):
     """What one process measured of a backend in a span of time; latencies are of successes."""
 
     backend = models.ForeignKey(Backend, on_delete=models.CASCADE, related_name="latencies")
-    begins_at = models.DateTimeField("begins at")
+    begins_at = models.DateTimeField(_("begins at"))
     probes = models.PositiveIntegerField()
     failures = models.PositiveIntegerField()
-    mean_ms = models.FloatField("mean (ms)", null=True)
-    worst_ms = models.FloatField("worst (ms)", null=True)
+    mean_ms = models.FloatField(_("mean (ms)"), null=True)
+    worst_ms = models.FloatField(_("worst (ms)"), null=True)
 
     class Meta:
-        verbose_name = "latency bucket"
+        verbose_name = _("latency bucket")
         indexes = [
             models.Index(fields=("backend", "begins_at"), name="pools_latency_backend_at"),
             models.Index(fields=("begins_at",), name="pools_latency_at"),
@@ -105,11 +107,11 @@ class ProbeGap(models.Model):
     """A time in which a pool's verdicts were unknown, as nobody probed it."""
 
     pool = models.ForeignKey(Pool, on_delete=models.CASCADE, related_name="gaps")
-    begins_at = models.DateTimeField("begins at")
-    ends_at = models.DateTimeField("ends at")
+    begins_at = models.DateTimeField(_("begins at"))
+    ends_at = models.DateTimeField(_("ends at"))
 
     class Meta:
-        verbose_name = "probe gap"
+        verbose_name = _("probe gap")
         indexes = [models.Index(fields=("pool", "-ends_at"), name="pools_gap_pool_ends")]
 
     def __str__(self) -> str:
@@ -128,14 +130,14 @@ class ProbeSchedule(models.Model):
     """
 
     pool = models.OneToOneField(Pool, on_delete=models.CASCADE, related_name="schedule")
-    next_at = models.DateTimeField("next at", db_index=True)
-    regular_at = models.DateTimeField("regular at", null=True, blank=True)
-    busy_until = models.DateTimeField("busy until", null=True, blank=True)
-    began_at = models.DateTimeField("began at", null=True, blank=True)
-    done_at = models.DateTimeField("done at", null=True, blank=True)
+    next_at = models.DateTimeField(_("next at"), db_index=True)
+    regular_at = models.DateTimeField(_("regular at"), null=True, blank=True)
+    busy_until = models.DateTimeField(_("busy until"), null=True, blank=True)
+    began_at = models.DateTimeField(_("began at"), null=True, blank=True)
+    done_at = models.DateTimeField(_("done at"), null=True, blank=True)
 
     class Meta:
-        verbose_name = "probe schedule"
+        verbose_name = _("probe schedule")
 
     def __str__(self) -> str:
         return f"{self.pool.name}: next at {self.next_at:%H:%M:%S}"

@@ -32,3 +32,11 @@ STATES = frozenset(
         *(_("pending"), _("sent"), _("failed")),
     }
 )
+
+# What a probe does, step by step.
+STEPS = frozenset(
+    {
+        *(_("resolve"), _("connect"), _("tls handshake"), _("send"), _("first byte")),
+        *(_("status"), _("body"), _("answer")),
+    }
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.db import models
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from pools import site
@@ -150,7 +151,10 @@ class Pool(PartModel):
         _("retry on"),
         blank=True,
         default=default_retry_on,
-        help_text=f"What may be tried again on another backend: {', '.join(document.RetryOn)}.",
+        help_text=format_lazy(
+            _("What may be tried again on another backend: {kinds}."),
+            kinds=", ".join(document.RetryOn),
+        ),
     )
     retry_non_idempotent = models.BooleanField(
         _("retry non-idempotent methods"),

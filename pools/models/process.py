@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from pools.models.parts import choices
 
@@ -26,12 +27,13 @@ class Process(models.Model):
 
     kind = models.CharField(max_length=8, choices=choices(ProcessKind))
     name = models.CharField(max_length=255)
-    started_at = models.DateTimeField("started at")
-    seen_at = models.DateTimeField("seen at")
+    started_at = models.DateTimeField(_("started at"))
+    seen_at = models.DateTimeField(_("seen at"))
     report = models.JSONField(default=dict)
 
     class Meta:
-        verbose_name_plural = "processes"
+        verbose_name = _("process")
+        verbose_name_plural = _("processes")
         constraints = [
             models.UniqueConstraint(fields=("kind", "name"), name="pools_one_process"),
         ]

@@ -50,7 +50,7 @@ class Revision(models.Model):
         permissions = (("restore_revision", "Can restore a revision"),)
 
     def __str__(self) -> str:
-        return f"revision {self.number}"
+        return str(_("revision %(number)s") % {"number": self.number})
 
 
 class PublishedState(models.Model):
@@ -59,13 +59,13 @@ class PublishedState(models.Model):
     KEY = 1
 
     revision = models.PositiveIntegerField(default=0)
-    health_version = models.PositiveBigIntegerField("health version", default=0)
+    health_version = models.PositiveBigIntegerField(_("health version"), default=0)
     # Whether edits gather as a draft; null: as POOLS_STAGED says.
     staged = models.BooleanField(null=True, default=None)
 
     class Meta:
-        verbose_name = "published state"
-        verbose_name_plural = "published state"
+        verbose_name = _("published state")
+        verbose_name_plural = _("published state")
         permissions = (("switch_staged", "Can switch staged mode"),)
         constraints = [
             models.CheckConstraint(condition=models.Q(pk=1), name="pools_one_published_state")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.db import models
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from pools import site
@@ -57,8 +58,13 @@ class Route(PartModel):
         _("conditions"),
         blank=True,
         default=list,
-        help_text="Tests of request headers that must all hold: header, match "
-        f"({', '.join(document.Match)}) and value.",
+        help_text=format_lazy(
+            _(
+                "Tests of request headers that must all hold: header, match ({tests}) "
+                "and value."
+            ),
+            tests=", ".join(document.Match),
+        ),
     )
     prefix_mode = models.CharField(
         _("prefix"),

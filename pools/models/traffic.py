@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class TrafficBucket(models.Model):
@@ -12,13 +13,13 @@ class TrafficBucket(models.Model):
     same span and part add up, whoever wrote them.
     """
 
-    width_s = models.PositiveIntegerField("width (s)")
+    width_s = models.PositiveIntegerField(_("width (s)"))
     part = models.PositiveSmallIntegerField()
-    begins_at = models.PositiveBigIntegerField("begins at")
+    begins_at = models.PositiveBigIntegerField(_("begins at"))
     packed = models.BinaryField()
 
     class Meta:
-        verbose_name = "traffic bucket"
+        verbose_name = _("traffic bucket")
         indexes = [
             models.Index(fields=("width_s", "part", "begins_at"), name="pools_traffic_span"),
             models.Index(fields=("width_s", "begins_at"), name="pools_traffic_age"),
@@ -33,12 +34,12 @@ class TrafficNow(models.Model):
     `seen_at` in seconds since 1970."""
 
     writer = models.CharField(max_length=32, primary_key=True)
-    seen_at = models.FloatField("seen at")
+    seen_at = models.FloatField(_("seen at"))
     packed = models.BinaryField()
 
     class Meta:
-        verbose_name = "traffic now"
-        verbose_name_plural = "traffic now"
+        verbose_name = _("traffic now")
+        verbose_name_plural = _("traffic now")
 
     def __str__(self) -> str:
         return f"{self.writer} at {self.seen_at:.0f}"

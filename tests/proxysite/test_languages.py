@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.utils import translation
 
-from pools.models import Pool, Revision
+from pools.admin import numbers
+from pools.models import AuditEntry, Pool, Revision
 from tests.admin import browser
 
 pytestmark = pytest.mark.django_db
@@ -83,3 +86,52 @@ def test_what_is_kept_of_a_change_is_english(client):
     assert Revision.objects.latest().why == "Changed pool web: policy"
     (said,) = browser.messages(response)
     assert "리비전 2" in said
+
+
+def test_an_action_is_told_in_korean_and_kept_in_english(client):
+    pool = Pool.objects.create(name="web")
+    rows = [pool.backends.create(host=f"10.0.0.{n}", port=80) for n in range(1, 10)]
+    client.post("/admin/language/", {"language": "ko"})
+    response = browser.act(client, "backend/", "drain", *rows)
+    (said,) = browser.messages(response)
+    assert said.startswith("드레인함: web/10.0.0.1:80, ")
+    assert "외 4개." in said
+    why = Revision.objects.latest().why
+    assert why.startswith("Drained web/10.0.0.1:80, ")
+    assert why.endswith("and 4 more")
+
+
+def test_pasted_backends_are_told_in_korean_and_kept_in_english(client):
+    pool = Pool.objects.create(name="web")
+    client.post("/admin/language/", {"language": "ko"})
+    lines = "\n".join(f"10.0.0.{n}:80" for n in range(1, 10))
+    page = f"/admin/pools/pool/{pool.pk}/paste/"
+    response = client.post(page, {"lines": lines, "_save": "1"})
+    (said,) = browser.messages(response)
+    assert said.startswith("풀 web 변경. 추가한 백엔드: 10.0.0.1:80, ")
+    why = Revision.objects.latest().why
+    assert why.startswith("Changed pool web: added 10.0.0.1:80, ")
+    assert why.endswith("and 4 more")
+
+
+def test_the_audit_log_is_read_in_korean_and_kept_in_english(client):
+    client.post("/admin/language/", {"language": "ko"})
+    filled = browser.form(client, "pool/add/")
+    client.post("/admin/pools/pool/add/", {**filled, "name": "web"})
+    entry = AuditEntry.objects.filter(kind="pool").latest("pk")
+    assert entry.action == "added"
+    page = text(client, "pools/auditentry/")
+    assert "추가됨" in page
+    assert "풀 web" in page
+
+
+def test_texts_of_forms_are_korean(client):
+    pages = text(client, "pools/pool/add/", headers=KOREAN)
+    assert "타임아웃 및 제한" in pages
+    assert "Passive health" not in pages
+
+
+def test_how_long_something_lasts_is_told_in_the_language_of_who_looks():
+    with translation.override("ko"):
+        assert numbers.lasting(timedelta(seconds=190)) == "3분 10초"
+    assert numbers.lasting(timedelta(seconds=190)) == "3 min 10 s"

@@ -24,13 +24,13 @@ from django.utils.translation import ngettext
 
 from pools.admin import health, numbers
 from pools.admin.dashboard.warnings import behind
+from pools.admin.numbers import lasting
 from pools.control import processes, reports
 from pools.control.census import Census, Need, Tally
 from pools.control.figures import Figures, Rates
 from pools.control.processes import TRAFFIC, Told
 from pools.core.probing import Verdict
 from pools.models import Alert, HealthEvent
-from pools.notify.words import duration
 
 M = TypeVar("M", bound=Model)
 
@@ -280,7 +280,7 @@ def alerts(found: QuerySet[Alert], now: datetime) -> Cut:
             what=str(alert),
             page=reverse("admin:pools_alert_change", args=(alert.pk,)),
             detail=alert.detail,
-            lasts=duration(now - alert.begun_at),
+            lasts=lasting(now - alert.begun_at),
         )
         for alert in still.order_by("-begun_at", "-pk")[:ALERTS_SHOWN]
     )
@@ -345,7 +345,7 @@ def _process(told: Told, number: int, *, late: bool) -> ProcessRow:
     return ProcessRow(
         kind=told.kind.value,
         name=told.name,
-        runs=duration(told.seen_at - told.started_at),
+        runs=lasting(told.seen_at - told.started_at),
         began=health.moment(told.started_at),
         revision=str(revision) if carries else "",
         state=state,
