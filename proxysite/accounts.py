@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
+from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin  # type: ignore[import-untyped]
 from unfold.forms import (  # type: ignore[import-untyped]
@@ -24,6 +25,9 @@ from pools.control import audit
 from proxysite import codes
 
 admin.site.unregister([User, Group])
+# Their pages show keys and recovery codes: each user has proxysite.codes for their own, and an
+# administrator turns codes off.
+admin.site.unregister([TOTPDevice, StaticDevice])
 
 
 @admin.register(User)

@@ -78,6 +78,8 @@ DOCUMENT = {
         {"name": "shop-old", "pool": "search", "hosts": ["shop.example.com"]},
     ],
 }
+TEAM = "pictures"
+PEOPLE = {"vera": ("viewer",), "dana": ("editor", TEAM)}
 DOWN = {"shop/10.0.0.13:8000": "connection refused"}
 
 # Every page of the console, by a name for files and tests; {id} is filled from `made`.
@@ -90,6 +92,7 @@ PAGES = {
     "pool-add": "/admin/pools/pool/add/",
     "pool-delete": "/admin/pools/pool/{shop}/delete/",
     "pool-paste": "/admin/pools/pool/paste/",
+    "paste-backends": "/admin/pools/pool/paste/backends/",
     "paste-into": "/admin/pools/pool/{shop}/paste/",
     "pool-history": "/admin/pools/pool/{shop}/history/",
     "backends": "/admin/pools/backend/",
@@ -135,6 +138,15 @@ PAGES = {
     "group-add": "/admin/auth/group/add/",
     "group-delete": "/admin/auth/group/{group}/delete/",
     "group-history": "/admin/auth/group/{group}/history/",
+    "teams": "/admin/pools/team/",
+    "team": "/admin/pools/team/{team}/change/",
+    "team-add": "/admin/pools/team/add/",
+    "team-delete": "/admin/pools/team/{team}/delete/",
+    "team-history": "/admin/pools/team/{team}/history/",
+    "audit": "/admin/pools/auditentry/",
+    "audit-entry": "/admin/pools/auditentry/{entry}/change/",
+    "audit-history": "/admin/pools/auditentry/{entry}/history/",
+    "codes": "/admin/codes/",
     "password": "/admin/password_change/",
 }
 # Those that are seen by who is not signed in.
@@ -215,6 +227,7 @@ def main() -> None:
     if not options.empty:
         names |= _configured(user)
         names |= _notified()
+        names |= _staffed(user)
     print(json.dumps(names))
 
 
@@ -275,6 +288,20 @@ def _probed(backend: Any, number: int) -> None:
         HealthEvent.objects.create(
             backend=backend, at=at, old=old, new=new, reason=why, seen_by="worker-1"
         )
+
+
+def _staffed(admin: Any) -> dict[str, int]:
+    """People with a role, one of them of a team that has a pool; all with one password."""
+    from django.contrib.auth.models import Group, User
+
+    from pools.models import AuditEntry, Pool, Team
+
+    for name, groups in PEOPLE.items():
+        person = User.objects.create(username=name, is_staff=True, password=admin.password)
+        person.groups.set(Group.objects.get_or_create(name=group)[0] for group in groups)
+    team = Team.objects.create(group=Group.objects.get(name=TEAM))
+    Pool.objects.filter(name="images").update(team=team)
+    return {"team": team.pk, "entry": AuditEntry.objects.latest("at").pk}
 
 
 def _notified() -> dict[str, int]:
