@@ -78,8 +78,9 @@ DOCUMENT = {
         {"name": "shop-old", "pool": "search", "hosts": ["shop.example.com"]},
     ],
 }
+TRAFFIC = (("shop", "10.0.0.11:8000", 0.8), ("images", "10.0.1.21:9000", 0.2))
 TEAM = "pictures"
-PEOPLE = {"vera": ("viewer",), "dana": ("editor", TEAM)}
+PEOPLE = {"vera": ("viewer",), "cora": ("viewer",), "dana": ("editor", TEAM)}
 DOWN = {"shop/10.0.0.13:8000": "connection refused"}
 
 # Every page of the console, by a name for files and tests; {id} is filled from `made`.
@@ -228,6 +229,7 @@ def main() -> None:
         names |= _configured(user)
         names |= _notified()
         names |= _staffed(user)
+        _carried()
     print(json.dumps(names))
 
 
@@ -288,6 +290,40 @@ def _probed(backend: Any, number: int) -> None:
         HealthEvent.objects.create(
             backend=backend, at=at, old=old, new=new, reason=why, seen_by="worker-1"
         )
+
+
+def _carried() -> None:
+    """A day of requests to two pools, more by day than by night."""
+    import math
+    import time
+
+    from pools.control import buckets
+    from pools.core.counters import bucket
+    from pools.core.sums import Sums
+    from pools.models import TrafficBucket
+
+    def sums(requests: int, errors: int) -> Sums:
+        found = Sums()
+        found.requests, found.errors = requests, errors
+        slow = requests // 40
+        found.latency = {bucket(0.004): requests - slow, bucket(0.12): slow}
+        return found
+
+    now, rows = time.time(), []
+    for width_s, length_s in ((10, 1100), (600, 86_400), (3600, 7 * 86_400)):
+        first = int(now - length_s) // width_s * width_s
+        for begins_at in range(first, int(now) - width_s, width_s):
+            span = buckets.Span(width_s=width_s, begins_at=begins_at, since=begins_at)
+            span.until = begins_at + width_s
+            span.took_s, span.connection_s = width_s, 12.0 * width_s
+            each_s = 40 + 25 * math.sin(begins_at / 13_750)
+            for pool, backend, share in TRAFFIC:
+                one = sums(int(each_s * share * width_s), int(each_s * share * width_s / 150))
+                span.total.add(one)
+                span.named[f"pool:{pool}"] = one
+                span.named[f"backend:{pool}/{backend}"] = one
+            rows += span.rows(bool)
+    TrafficBucket.objects.bulk_create(rows)
 
 
 def _staffed(admin: Any) -> dict[str, int]:
