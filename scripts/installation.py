@@ -78,6 +78,9 @@ DOCUMENT = {
         {"name": "shop-old", "pool": "search", "hosts": ["shop.example.com"]},
     ],
 }
+TRAFFIC = (("shop", "10.0.0.11:8000", 0.8), ("images", "10.0.1.21:9000", 0.2))
+TEAM = "pictures"
+PEOPLE = {"vera": ("viewer",), "cora": ("viewer",), "dana": ("editor", TEAM)}
 DOWN = {"shop/10.0.0.13:8000": "connection refused"}
 
 # Every page of the console, by a name for files and tests; {id} is filled from `made`.
@@ -90,6 +93,7 @@ PAGES = {
     "pool-add": "/admin/pools/pool/add/",
     "pool-delete": "/admin/pools/pool/{shop}/delete/",
     "pool-paste": "/admin/pools/pool/paste/",
+    "paste-backends": "/admin/pools/pool/paste/backends/",
     "paste-into": "/admin/pools/pool/{shop}/paste/",
     "pool-history": "/admin/pools/pool/{shop}/history/",
     "backends": "/admin/pools/backend/",
@@ -135,6 +139,15 @@ PAGES = {
     "group-add": "/admin/auth/group/add/",
     "group-delete": "/admin/auth/group/{group}/delete/",
     "group-history": "/admin/auth/group/{group}/history/",
+    "teams": "/admin/pools/team/",
+    "team": "/admin/pools/team/{team}/change/",
+    "team-add": "/admin/pools/team/add/",
+    "team-delete": "/admin/pools/team/{team}/delete/",
+    "team-history": "/admin/pools/team/{team}/history/",
+    "audit": "/admin/pools/auditentry/",
+    "audit-entry": "/admin/pools/auditentry/{entry}/change/",
+    "audit-history": "/admin/pools/auditentry/{entry}/history/",
+    "codes": "/admin/codes/",
     "password": "/admin/password_change/",
 }
 # Those that are seen by who is not signed in.
@@ -215,6 +228,8 @@ def main() -> None:
     if not options.empty:
         names |= _configured(user)
         names |= _notified()
+        names |= _staffed(user)
+        _carried()
     print(json.dumps(names))
 
 
@@ -275,6 +290,54 @@ def _probed(backend: Any, number: int) -> None:
         HealthEvent.objects.create(
             backend=backend, at=at, old=old, new=new, reason=why, seen_by="worker-1"
         )
+
+
+def _carried() -> None:
+    """A day of requests to two pools, more by day than by night."""
+    import math
+    import time
+
+    from pools.control import buckets
+    from pools.core.counters import bucket
+    from pools.core.sums import Sums
+    from pools.models import TrafficBucket
+
+    def sums(requests: int, errors: int) -> Sums:
+        found = Sums()
+        found.requests, found.errors = requests, errors
+        slow = requests // 40
+        found.latency = {bucket(0.004): requests - slow, bucket(0.12): slow}
+        return found
+
+    now, rows = time.time(), []
+    for width_s, length_s in ((10, 1100), (600, 86_400), (3600, 7 * 86_400)):
+        first = int(now - length_s) // width_s * width_s
+        for begins_at in range(first, int(now) - width_s, width_s):
+            span = buckets.Span(width_s=width_s, begins_at=begins_at, since=begins_at)
+            span.until = begins_at + width_s
+            span.took_s, span.connection_s = width_s, 12.0 * width_s
+            each_s = 40 + 25 * math.sin(begins_at / 13_750)
+            for pool, backend, share in TRAFFIC:
+                one = sums(int(each_s * share * width_s), int(each_s * share * width_s / 150))
+                span.total.add(one)
+                span.named[f"pool:{pool}"] = one
+                span.named[f"backend:{pool}/{backend}"] = one
+            rows += span.rows(bool)
+    TrafficBucket.objects.bulk_create(rows)
+
+
+def _staffed(admin: Any) -> dict[str, int]:
+    """People with a role, one of them of a team that has a pool; all with one password."""
+    from django.contrib.auth.models import Group, User
+
+    from pools.models import AuditEntry, Pool, Team
+
+    for name, groups in PEOPLE.items():
+        person = User.objects.create(username=name, is_staff=True, password=admin.password)
+        person.groups.set(Group.objects.get_or_create(name=group)[0] for group in groups)
+    team = Team.objects.create(group=Group.objects.get(name=TEAM))
+    Pool.objects.filter(name="images").update(team=team)
+    return {"team": team.pk, "entry": AuditEntry.objects.latest("at").pk}
 
 
 def _notified() -> dict[str, int]:

@@ -23,11 +23,13 @@ from playwright.sync_api import (
     Page,
     Playwright,
     StorageState,
+    expect,
     sync_playwright,
 )
 
 from scripts import installation as made_up
 from tests import services
+from tests.browser.rows import Rows
 
 FLAGS = (
     "--no-sandbox",
@@ -150,6 +152,11 @@ def installation(installing) -> Installation:
     return installing()
 
 
+@pytest.fixture(scope="session")
+def rows(installation) -> Rows:
+    return Rows(installation.folder)
+
+
 @pytest.fixture(scope="module")
 def empty(installing) -> Installation:
     """A console of a module's own, with no pool and no route."""
@@ -184,3 +191,19 @@ def sign_in(page: Page, user: str = made_up.USER, password: str = made_up.PASSWO
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url("**/admin/")
+
+
+def go_on(page: Page) -> None:
+    """Have what is live refreshed now, as who pauses it and goes on."""
+    state = page.locator(".pools-live")
+    state.get_by_role("button", name="Pause").click()
+    state.get_by_role("button", name="Go on").click()
+
+
+def said(page: Page, text: str) -> None:
+    """The page tells it: what a save did, or why it did not."""
+    expect(page.locator("#main").get_by_text(text).first).to_be_visible()
+
+
+def save(page: Page) -> None:
+    page.get_by_role("button", name="Save", exact=True).click()

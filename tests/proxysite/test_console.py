@@ -92,3 +92,9 @@ def test_a_login_that_asks_for_another_site_ends_in_the_console(django_user_mode
     form = {"username": "ann", "password": "correct horse", "next": "https://evil.example/"}
     response = client.post("/admin/login/", form)
     assert response["Location"] == "/admin/"
+
+
+@pytest.mark.parametrize("plugin", ["totp", "static"])
+def test_keys_of_one_time_codes_have_no_pages(plugin, admin_client):
+    page = f"/admin/otp_{plugin}/{plugin}device/"
+    assert admin_client.get(page).status_code == 404
