@@ -5,7 +5,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("pools", "0010_access"),
+        ("pools", "0011_nothing_but_published"),
     ]
 
     operations = [
