@@ -101,9 +101,9 @@ class Troubles:
             self.found.append(f"request to another host: {request.url}")
 
     def _failed(self, request) -> None:
-        # A refresh that is under way ends when its page is left.
+        # A refresh or a font that is under way ends when its page is left.
         left = request.failure == "net::ERR_ABORTED"
-        if not (left and request.resource_type in ("fetch", "xhr")):
+        if not (left and request.resource_type in ("fetch", "xhr", "font")):
             self.found.append(f"request failed: {request.url} {request.failure}")
 
     def _answered(self, response) -> None:

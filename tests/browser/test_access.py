@@ -31,7 +31,7 @@ def test_a_viewer_reads_all_and_finds_nothing_to_press(page, installation, troub
     expect(page.locator("select[name=action], input.action-select")).to_have_count(0)
     expect(page.locator("#result_list button[name=to]")).to_have_count(0)
     expect(page.locator(".addlink")).to_have_count(0)
-    for name in ("pool", "backend", "route", "revision"):
+    for name in ("pool", "backend", "route", "channel", "revision"):
         page.goto(installation.path(name))
         expect(page.get_by_role("heading").first).to_be_visible()
         acting = main.get_by_role("button", name=re.compile("Save|Delete|Probe now|Restore"))

@@ -89,7 +89,7 @@ def test_cells_go_on_while_rows_are_ticked(page, rows):
 def test_pasted_lines_are_tested_saved_and_probed(page, answering):
     refused = f"127.0.0.1:{services.free_port()}"
     page.goto("/admin/pools/pool/")
-    page.get_by_role("link", name="Paste").click()
+    page.get_by_role("link", name="Add a pool from a list").click()
     page.get_by_label("Name").fill("pasted")
     page.get_by_label("Backends", exact=True).fill(f"{answering} weight=2\n{refused}\n")
     page.get_by_role("button", name="Test", exact=True).click()
@@ -115,5 +115,5 @@ def test_the_page_of_one_shows_its_day(page, installation):
     strip = page.get_by_role("img", name="Health of the last 24 hours")
     expect(strip).to_have_attribute("aria-label", re.compile("down once"))
     expect(page.locator(".pools-plot-canvas canvas").first).to_be_visible()
-    events = page.locator(".field-events")
+    events = page.get_by_role("region", name="Recent events")
     expect(events).to_contain_text("connection refused")

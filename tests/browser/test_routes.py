@@ -19,7 +19,7 @@ def test_the_tester_shows_what_becomes_of_a_request(page):
     page.goto("/admin/pools/route/")
     page.get_by_role("link", name="Test a request").click()
     page.get_by_label("URL").fill("http://shop.example.com/cart?id=7")
-    page.get_by_label("Headers").fill("X-Beta: 1\nX-Version: 2\nX-Debug: 1")
+    page.get_by_label("Headers", exact=True).fill("X-Beta: 1\nX-Version: 2\nX-Debug: 1")
     page.get_by_role("button", name="Test", exact=True).click()
     expect(page.get_by_role("heading", name="taken shop-beta → shop")).to_be_visible()
     headers = page.get_by_role("region", name="Headers that the backend gets").last
@@ -29,7 +29,7 @@ def test_the_tester_shows_what_becomes_of_a_request(page):
     expect(backends).to_contain_text("10.0.0.11:8000")
     expect(backends).to_contain_text("%")
 
-    page.get_by_label("Headers").fill("X-Beta: 1\nX-Version: 3")
+    page.get_by_label("Headers", exact=True).fill("X-Beta: 1\nX-Version: 3")
     page.get_by_role("button", name="Test", exact=True).click()
     expect(page.get_by_role("heading", name="taken shop → shop")).to_be_visible()
     passed_over = page.get_by_role("region", name="Passed over").last
