@@ -18,6 +18,7 @@ from typing import Literal
 from playwright.sync_api import Browser, StorageState, ViewportSize, sync_playwright
 
 from scripts import installation
+from scripts.alive import alive
 from scripts.installation import OUTSIDE, PAGES, ROOT
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -45,7 +46,11 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="proxysite-screenshots-") as folder:
         ids = installation.made(Path(folder))
-        with installation.served(Path(folder)) as url, sync_playwright() as playwright:
+        with (
+            alive(Path(folder)),
+            installation.served(Path(folder)) as url,
+            sync_playwright() as playwright,
+        ):
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             camera = Camera(browser, url, ids)
             if options.review:

@@ -123,5 +123,11 @@ def number_input(**attrs: str) -> forms.NumberInput:
     return _NumberInput(attrs=attrs)
 
 
+def shown_when(name: str, condition: str) -> str:
+    """A condition of Unfold's, in JavaScript of the form's values, by one of their names; where
+    that is only there to read, it is no value of the form, and all is shown."""
+    return f"typeof {name} == 'undefined' || {condition}"
+
+
 def select() -> forms.Select:
     return _Select()

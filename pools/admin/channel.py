@@ -68,9 +68,9 @@ class ChannelAdmin(teams.Scoped, base.ModelAdmin[Channel]):
     readonly_fields = ("reaches", "signing_secret")
     # Unfold shows what the kind needs, and what was typed all the same.
     conditional_fields: ClassVar[dict[str, str]] = {
-        "recipients": "kind == 'email' || recipients != ''",
-        "url": "kind != 'email' || url != ''",
-        "pools": "!every_pool",
+        "recipients": base.shown_when("kind", "kind == 'email' || recipients != ''"),
+        "url": base.shown_when("kind", "kind != 'email' || url != ''"),
+        "pools": base.shown_when("every_pool", "!every_pool"),
     }
 
     class Media:
