@@ -45,6 +45,15 @@ class UserAdmin(auth.UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
         rows: QuerySet[User] = super().get_queryset(request)
         return rows.annotate(codes_on=Exists(on)).prefetch_related("groups")
 
+    def save_related(
+        self, request: HttpRequest, form: Any, formsets: Any, change: bool
+    ) -> None:
+        super().save_related(request, form, formsets, change)
+        user = form.instance
+        if user.groups.exists() and not user.is_staff:
+            said = _("%(user)s cannot sign in here: switch staff status on.")
+            self.message_user(request, said % {"user": user}, messages.WARNING)
+
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         found = (*super().get_readonly_fields(request, obj), "last_login", "date_joined")
         if request.user.is_superuser:

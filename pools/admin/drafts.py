@@ -122,7 +122,7 @@ class DraftAdmin(Kept, base.ModelAdmin[Draft]):
             said: Any = _("Nothing in it is different: no new revision.")
         else:
             done = _("The draft is published.")
-            said = format_html("{} {}", done, followers.said(outcome.revision.number))
+            said = format_html("{} {}", done, followers.said(outcome.revision.number, new=True))
         self.message_user(request, said, messages.SUCCESS)
         return redirect(self._page)
 

@@ -17,14 +17,22 @@ from pools.control.followers import Followers
 _NAMED = 5  # processes that are behind
 
 
-def said(number: int) -> SafeString:
-    """ "Revision 12, in force in 3 of 4 processes; behind is ...", for a message or a page."""
+def said(number: int, *, new: bool = False) -> SafeString:
+    """ "Revision 12, in force in 3 of 4 processes; behind is ...", for a message or a page. Of
+    a `new` one, made as this is said, nobody is behind yet."""
     found = followers.of(number)
     return format_html(
         '<span class="pools-followers"{}>{}</span>',
         "" if found.done else format_html(' data-followers-url="{}"', _url(number)),
-        _line(found),
+        _coming(number) if new and not found.done else _line(found),
     )
+
+
+def _coming(number: int) -> SafeString:
+    page = reverse("admin:pools_revision_changelist")
+    link = format_html('<a href="{}">{}</a>', page, _("see who has it"))
+    words = _("Revision %(number)d comes into force within a second:") % {"number": number}
+    return format_html("{} {}.", words, link)
 
 
 def view(request: HttpRequest, number: int) -> HttpResponse:

@@ -87,7 +87,7 @@ def _effect(outcome: Outcome | None) -> SafeString | str:
         return format_html("{} {}", said, staging.link())
     if outcome.revision is None:
         return _("Nothing in it is different: no new revision.")
-    return followers.said(outcome.revision.number)
+    return followers.said(outcome.revision.number, new=True)
 
 
 class PartForm(base.ModelForm[R]):

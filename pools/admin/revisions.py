@@ -201,7 +201,7 @@ class RevisionAdmin(Kept, teams.Scoped, base.ModelAdmin[Revision]):
             self.message_user(request, said, messages.INFO)
         else:
             told = _("Restored revision %(number)d.") % {"number": revision.number}
-            done = format_html("{} {}", told, followers.said(outcome.revision.number))
+            done = format_html("{} {}", told, followers.said(outcome.revision.number, new=True))
             self.message_user(request, done, messages.SUCCESS)
         return redirect(self._list())
 

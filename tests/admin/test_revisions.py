@@ -252,9 +252,11 @@ def test_a_save_says_which_processes_have_it_and_which_are_behind(client, web):
     process("c:3", 1, kind="worker")  # carries no traffic
     response = browser.send(client, f"pool/{web.pk}/change/", policy="random")
     (message,) = browser.messages(response)
-    assert "Revision 2, in force in 0 of 2 processes; behind: gateway a:1" in message
+    assert "Revision 2 comes into force within a second:" in message
     assert 'data-followers-url="/admin/pools/revision/2/followers/"' in message
 
+    fragment = client.get("/admin/pools/revision/2/followers/").content.decode()
+    assert "Revision 2, in force in 0 of 2 processes; behind: gateway a:1" in fragment
     Process.objects.filter(name="a:1").update(report={"revision": 2, "took_s": 0.24})
     fragment = client.get("/admin/pools/revision/2/followers/")
     assert "X-Pools-Done" not in fragment

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 
 pytestmark = pytest.mark.django_db
@@ -98,3 +98,14 @@ def test_a_login_that_asks_for_another_site_ends_in_the_console(django_user_mode
 def test_keys_of_one_time_codes_have_no_pages(plugin, admin_client):
     page = f"/admin/otp_{plugin}/{plugin}device/"
     assert admin_client.get(page).status_code == 404
+
+
+def test_who_gets_a_role_without_staff_status_is_told_of(admin_client, django_user_model):
+    user = django_user_model.objects.create(username="olga")
+    group = Group.objects.get(name="operator")
+    page = f"/admin/auth/user/{user.pk}/change/"
+    values = {"username": "olga", "is_active": "on", "groups": [str(group.pk)]}
+    told = admin_client.post(page, values, follow=True).content.decode()
+    assert "olga cannot sign in here" in told
+    told = admin_client.post(page, {**values, "is_staff": "on"}, follow=True).content.decode()
+    assert "cannot sign in" not in told
