@@ -13,7 +13,7 @@ run: .venv/run.stamp ## set up and serve with three demo backends; ARGS="--worke
 	@exec $(BIN)/python manage.py serve --demo $(ARGS)
 
 test: .venv/dev.stamp ## run all tests; ARGS="tests/core -x"
-	@$(BIN)/python -m pytest -n 4 --dist loadscope -q $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder -q $(ARGS)
 
 check: .venv/dev.stamp ## style, types, layers, migrations, settings, compose file
 	$(BIN)/ruff check .

@@ -6,6 +6,29 @@ import pytest
 
 from tests import services
 
+# What takes longest by itself, first: none of it is what everybody waits for in the end.
+LONG = (
+    "tests/admin/test_mounting.py",
+    "tests/proxysite/test_missing.py",
+    "tests/prober/",
+    "tests/browser/",
+    "tests/faults/",
+    "tests/serve/",
+    "tests/gateway/test_worker.py",
+    "tests/notify/test_workers.py",
+    "tests/test_package.py",
+    "tests/proxysite/",
+    "tests/conformance/",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        found = (at for at, name in enumerate(LONG) if item.nodeid.startswith(name))
+        return next(found, len(LONG))
+
+    items.sort(key=place)
+
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
