@@ -55,17 +55,24 @@ NO_IPV6 = _no_ipv6()
 needs_ipv6 = pytest.mark.skipif(bool(NO_IPV6), reason=NO_IPV6)
 
 
-def eventually(condition: Callable[[], T], *, within_s: float = 10.0, saying: str = "") -> T:
+def eventually(
+    condition: Callable[[], T],
+    *,
+    within_s: float = 10.0,
+    saying: str = "",
+    slowest_s: float = 0.25,
+) -> T:
     """The condition's first true value; fails when there is none in time.
 
-    What takes long is asked for less and less often: looks cost the processes looked at.
+    What takes long is asked for less and less often, at last each `slowest_s`: looks cost the
+    processes looked at.
     """
     begun, pause_s = time.monotonic(), 0.01
     while not (value := condition()):
         if time.monotonic() > begun + within_s:
             pytest.fail(f"not within {within_s:g} s: {saying or condition}")
         time.sleep(pause_s)
-        pause_s = min(pause_s * 1.2, 0.25)
+        pause_s = min(pause_s * 1.2, slowest_s)
     return value
 
 

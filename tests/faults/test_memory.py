@@ -43,6 +43,11 @@ def steady(count, *, looks=15):
     return condition
 
 
+def stalls(count, what):
+    """Waits until it does. Looks push it on, and so they stay frequent."""
+    eventually(steady(count), within_s=PATIENCE_S, saying=f"{what} stalls", slowest_s=0.02)
+
+
 def request(sock, head, sent, count):
     """Sends a request of so many bytes of body; sent[0] says how many went out."""
     sock.sendall(head)
@@ -65,7 +70,7 @@ def test_upload_to_a_backend_that_does_not_read(gateway, site, peak):
     ash.hold()
     with socket.create_connection(gateway.address, 2 * PATIENCE_S) as sock:
         thread, sent = upload(sock, b"Content-Length: %d" % BYTES, BYTES)
-        eventually(steady(lambda: sent[0]), within_s=PATIENCE_S, saying="the upload stalls")
+        stalls(lambda: sent[0], "the upload")
         assert sent[0] < BYTES
         ash.release()
         thread.join(2 * PATIENCE_S)
@@ -79,11 +84,7 @@ def test_download_by_a_client_that_does_not_read(gateway, site, peak):
     before = ash.state()["sent"]
     with socket.create_connection(gateway.address, 2 * PATIENCE_S) as sock:
         sock.sendall(b"GET /bytes/%d HTTP/1.1\r\nHost: first.test\r\n\r\n" % BYTES)
-        eventually(
-            steady(lambda: ash.state()["sent"] - before),
-            within_s=PATIENCE_S,
-            saying="the download stalls",
-        )
+        stalls(lambda: ash.state()["sent"] - before, "the download")
         assert ash.state()["sent"] - before < BYTES
         data = b""
         while b"\r\n\r\n" not in data:
@@ -115,7 +116,7 @@ def test_many_uploads_that_nobody_reads(gateway, site, peak):
                 continue
         return sent
 
-    eventually(steady(push), within_s=PATIENCE_S, saying="the uploads stall")
+    stalls(push, "the uploads")
     for sock in socks:
         sock.close()
     assert sent < BYTES * len(socks)
@@ -138,5 +139,5 @@ def test_pipeline_of_requests_whose_answers_nobody_takes(gateway, site, peak):
             assert sent < BYTES, "all of it was taken"
             return sent
 
-        eventually(steady(push), within_s=PATIENCE_S, saying="the pipeline stalls")
+        stalls(push, "the pipeline")
     assert peak() < BOUND_KB
