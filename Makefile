@@ -3,6 +3,9 @@
 BIN := .venv/bin
 COMPOSE := docker-compose.yml
 
+# Without bytecode each process compiles all modules anew: twice the time of its start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test check cover native bench messages pictures pins clean
 
@@ -13,7 +16,7 @@ run: .venv/run.stamp ## set up and serve with three demo backends; ARGS="--worke
 	@exec $(BIN)/python manage.py serve --demo $(ARGS)
 
 test: .venv/dev.stamp ## run all tests; ARGS="tests/core -x"
-	@$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder -q $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder -q --tb=short $(ARGS)
 
 check: .venv/dev.stamp ## style, types, layers, migrations, settings, compose file
 	$(BIN)/ruff check .

@@ -1,10 +1,22 @@
 """What all tests share."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import services
+
+# Neither luck nor a slow machine fails a test: its made examples are the same for everybody,
+# and bounded by number. `--hypothesis-profile=search` looks for new ones.
+BOUNDED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", BOUNDED, derandomize=True)
+settings.register_profile("search", BOUNDED, max_examples=1000, print_blob=True)
+settings.load_profile("same")
+
+# Who runs the tests in the background may have them ignore it, and their children with them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What takes longest by itself, first: none of it is what everybody waits for in the end.
 LONG = (

@@ -242,7 +242,7 @@ def covered_on(host: str, one: document.Route, routes) -> bool | None:
     return False
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(TABLES)
 def test_shadows_are_those_that_the_router_shows(routes):
     found = shadowed(*routes)
@@ -262,7 +262,7 @@ def first_that_takes(ordered: list[str], alone, request) -> str | None:
     return next((name for name in ordered if alone[name].match(request)), None)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(TABLES, st.sampled_from(REQUEST_HOSTS))
 def test_the_order_for_a_host_is_that_of_the_router(routes, host):
     ordered, all_of_them = order(*routes, host=host), table(*routes)
@@ -278,7 +278,7 @@ ONE_KIND = st.one_of(
 ).map(tuple)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(TABLES, st.data())
 def test_the_whole_order_is_that_of_the_router_for_hosts_of_one_kind(routes, data):
     routes = [replace(one, hosts=data.draw(ONE_KIND)) for one in routes]

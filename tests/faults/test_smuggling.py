@@ -15,10 +15,7 @@ GOOD = b"GET /good HTTP/1.1\r\nHost: x\r\n\r\n"
 
 bounded = settings(
     max_examples=150,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
