@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django import forms
@@ -88,13 +88,19 @@ def _take_over(
             data[bound.html_name] = "" if value is None else str(value)
 
 
+def sent(data: Iterable[str], prefix: str) -> int:
+    """How many inline rows there are fields of, whatever number is claimed."""
+    parts = (name.removeprefix(f"{prefix}-").partition("-") for name in data)
+    return len({number for number, _, field in parts if field and number.isdecimal()})
+
+
 def _count(data: QueryDict, formset: Any, which: str) -> int:
-    """At most as many as the formset reads: what was sent is counted out."""
-    text = data.get(f"{formset.get_default_prefix()}-{which}_FORMS", "0")
-    most: int = formset.absolute_max
+    prefix: str = formset.get_default_prefix()
+    text = data.get(f"{prefix}-{which}_FORMS", "0")
+    there = sent(data, prefix)
     if not text.isdecimal():
         return 0
-    return min(int(text), most) if len(text) < 10 else most
+    return min(int(text), there) if len(text) < 10 else there
 
 
 def _renumber(

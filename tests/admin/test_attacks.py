@@ -122,6 +122,8 @@ def test_a_huge_number_of_rows_is_not_counted_out(client, web):
     }
     response = client.post(f"/admin/pools/pool/{pool.pk}/change/", data)
     assert response.status_code == 200
+    (rows,) = response.context["inline_admin_formsets"]
+    assert rows.formset.forms == []
 
 
 def test_who_is_in_two_teams_pastes_a_pool(client, web, django_user_model):
