@@ -23,6 +23,7 @@ from playwright.sync_api import (
     Page,
     Playwright,
     StorageState,
+    ViewportSize,
     expect,
     sync_playwright,
 )
@@ -41,6 +42,9 @@ FLAGS = (
     "--no-first-run",
 )
 PATIENCE_MS = 15_000
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +177,40 @@ def session(browser: Browser, installation) -> StorageState:
 
 @pytest.fixture(scope="package")
 def browser_context_args(installation, session) -> dict[str, object]:
-    return {"base_url": installation.url, "storage_state": session, "locale": "en-GB"}
+    return {
+        "base_url": installation.url,
+        "storage_state": session,
+        "locale": "en-GB",
+        "viewport": DESKTOP,
+    }
+
+
+@pytest.fixture(scope="package")
+def tab(browser: Browser, browser_context_args) -> Iterator[Page]:
+    """One for all who need no browser of their own: it has the console's files already, and
+    its process need not begin again."""
+    with browser.new_context(**browser_context_args) as context:
+        yield context.new_page()
+
+
+@pytest.fixture
+def context(request, browser, browser_context_args) -> Iterator[BrowserContext]:
+    if marker := request.node.get_closest_marker("browser_context_args"):
+        with browser.new_context(**{**browser_context_args, **marker.kwargs}) as own:
+            yield own
+        return
+    tab: Page = request.getfixturevalue("tab")
+    yield tab.context
+    if tab.url != "about:blank":
+        tab.evaluate("localStorage.clear()")
+    tab.set_viewport_size(DESKTOP)
+    tab.context.clear_cookies()
+    tab.context.add_cookies(request.getfixturevalue("session")["cookies"])
+
+
+@pytest.fixture
+def page(context) -> Page:
+    return context.pages[0] if context.pages else context.new_page()
 
 
 @pytest.fixture(autouse=True)
