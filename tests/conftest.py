@@ -1,12 +1,16 @@
 """What all tests share."""
 
+import atexit
+import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import services
+from tests import migrated, services
 
 # Neither luck nor a slow machine fails a test: its made examples are the same for everybody,
 # and bounded by number. `--hypothesis-profile=search` looks for new ones.
@@ -32,6 +36,13 @@ LONG = (
     "tests/proxysite/",
     "tests/conformance/",
 )
+
+
+def pytest_configure() -> None:
+    """What the first of these processes makes is all of theirs."""
+    if migrated.FOLDER not in os.environ:
+        folder = os.environ[migrated.FOLDER] = tempfile.mkdtemp(prefix="migrated-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,7 +10,8 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import django
-from django.core.management import call_command
+
+from tests import migrated
 
 TURNS = 4
 
@@ -26,7 +27,7 @@ def main() -> None:
     from pools.models import Draft, Pool, Revision
     from tests.admin import browser
 
-    call_command("migrate", verbosity=0)
+    migrated.migrate()
     setup_test_environment()
     with publish.change(who="test"):
         web = Pool.objects.create(name="web")

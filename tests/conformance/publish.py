@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import django
-from django.core.management import call_command
+
+from tests import migrated
 
 
 def main(path: str) -> None:
@@ -16,7 +17,7 @@ def main(path: str) -> None:
     from pools.control import apply, publish
     from pools.core import codec
 
-    call_command("migrate", verbosity=0)
+    migrated.migrate()
     document = codec.parse(json.loads(Path(path).read_text()))
     with publish.change(who="the conformance suite"):
         apply.apply(document)

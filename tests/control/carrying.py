@@ -11,7 +11,8 @@ import time
 from random import Random
 
 import django
-from django.core.management import call_command
+
+from tests import migrated
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
     from pools.core.engine import Engine
     from pools.models import TrafficBucket, TrafficNow
 
-    call_command("migrate", verbosity=0)
+    migrated.migrate()
     counters = Counters()
     counting.count_from(counting.Source(counters, lambda: 1))
     engine = Engine(clock=time.monotonic, random=Random(1))

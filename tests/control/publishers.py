@@ -10,8 +10,8 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import django
-from django.core.management import call_command
 
+from tests import migrated
 from tests.control.site import FULL
 
 THREADS, TURNS = 8, 5
@@ -25,7 +25,7 @@ def main() -> None:
     from pools.control.apply import apply
     from pools.models import Pool, PublishedState, Revision
 
-    call_command("migrate", verbosity=0)
+    migrated.migrate()
 
     def work(name: str) -> None:
         try:

@@ -41,14 +41,14 @@ def main() -> None:
     import django
 
     django.setup()
-    from django.core.management import call_command
     from django.db import connections
 
     from pools.control import apply, publish
     from pools.core import codec
     from pools.models import PublishedState
+    from tests import migrated
 
-    call_command("migrate", verbosity=0)
+    migrated.migrate()
     for line in sys.stdin:
         with publish.change(who="the fault suite"):
             apply.apply(codec.parse(json.loads(line)))

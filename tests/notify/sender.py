@@ -11,7 +11,8 @@ import sys
 from datetime import datetime, timedelta
 
 import django
-from django.core.management import call_command
+
+from tests import migrated
 
 BEGUN = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
 
@@ -21,7 +22,7 @@ def main(url: str, seconds: float) -> None:
     from pools.models import Channel, Delivery
     from pools.notify import delivery
 
-    call_command("migrate", verbosity=0)
+    migrated.migrate()
     if not Delivery.objects.exists():
         Delivery.objects.create(
             channel=Channel.objects.create(name="ops", kind="webhook", url=url),

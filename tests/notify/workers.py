@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import django
-from django.core.management import call_command
+
+from tests import migrated
 
 THREADS, TURNS, PORTS = 4, 6, 5
 
@@ -25,7 +26,7 @@ def main(url: str) -> None:
     from pools.notify import alerts, delivery
     from tests.notify import site
 
-    call_command("migrate", verbosity=0)
+    migrated.migrate()
     site.pool(ports=range(1, PORTS + 1), routed=False)
     site.channel(url=url, delay_s=0)
 
