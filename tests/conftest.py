@@ -6,9 +6,11 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import migrated, services
 
@@ -24,17 +26,23 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What takes longest by itself, first: none of it is what everybody waits for in the end.
 LONG = (
-    "tests/admin/test_mounting.py",
-    "tests/proxysite/test_missing.py",
+    "tests/faults/",
     "tests/prober/",
     "tests/browser/",
-    "tests/faults/",
+    "tests/admin/test_mounting.py",
+    "tests/proxysite/test_missing.py",
+    "tests/conformance/",
     "tests/serve/",
     "tests/gateway/test_worker.py",
     "tests/notify/test_workers.py",
     "tests/test_package.py",
     "tests/proxysite/",
+)
+TOGETHER = (
+    "tests/browser/test_pages.py",
+    "tests/browser/",
     "tests/conformance/",
+    "tests/faults/",
 )
 
 
@@ -43,6 +51,21 @@ def pytest_configure() -> None:
     if migrated.FOLDER not in os.environ:
         folder = os.environ[migrated.FOLDER] = tempfile.mkdtemp(prefix="migrated-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+
+class Scheduling(LoadScopeScheduling):
+    """A module goes to one worker whole; so does what shares a site of its own processes, or
+    each worker would start them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        shared = next((name for name in TOGETHER if nodeid.startswith(name)), None)
+        scope: str = shared or super()._split_scope(nodeid)
+        return scope
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
