@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pwd
 import shutil
@@ -11,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,11 +36,31 @@ def program(name: str, *folders: str) -> str:
     return found
 
 
+PORTS_EACH = 2000
+
+
+def _ports() -> Iterator[int]:
+    """Those below what the system gives to connections, a part of them for each worker of
+    the tests; none where the system does not say."""
+    try:
+        below = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except OSError:
+        return iter(())
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    mine = range(max(below - PORTS_EACH * (worker + 1), 1024), below - PORTS_EACH * worker)
+    return itertools.cycle(mine)
+
+
+_next_ports = _ports()
+
+
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 that nothing uses, nor soon will: the next one is another."""
+    for port in itertools.chain(itertools.islice(_next_ports, PORTS_EACH), [0]):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)) as server:
+            found: int = server.getsockname()[1]
+            return found
+    raise OSError("no port of 127.0.0.1 is free")
 
 
 def _no_ipv6() -> str:
