@@ -13,6 +13,8 @@ from typing import Any
 from celery import Celery, signals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "proxysite.settings")
+# They load the admin, which nothing here shows, and what they find is told nobody.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 from django.conf import settings
 

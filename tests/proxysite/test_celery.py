@@ -42,19 +42,37 @@ def test_the_tasks_are_there():
     assert {entry["task"] for entry in app.conf.beat_schedule.values()} <= set(app.tasks)
 
 
+def printed(code, folder):
+    """What a program prints, on a data folder of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**SETTINGS, "DATA_DIR": str(folder)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_workers_do_without_the_admin(tmp_path):
+    code = """
+        import sys
+        from celery import signals
+        from proxysite.celery import app
+        app.loader.import_default_modules()
+        signals.worker_init.send(sender=None)
+        print(sorted({"django.contrib.admin.sites", "pools.admin", "unfold.admin"}
+                     & set(sys.modules)))
+    """
+    assert printed(code, tmp_path) == "['django.contrib.admin.sites']\n"
+
+
 def test_the_file_broker_has_one_folder_for_both_directions(tmp_path):
     code = """
         import json
         from proxysite.celery import app
         print(json.dumps(app.conf.broker_transport_options))
     """
-    said = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env={**SETTINGS, "DATA_DIR": str(tmp_path)},
-        capture_output=True,
-        check=True,
-    )
-    options = json.loads(said.stdout)
+    options = json.loads(printed(code, tmp_path))
     assert options["data_folder_in"] == options["data_folder_out"]
     assert Path(options["data_folder_in"]).is_relative_to(tmp_path)
     assert Path(options["control_folder"]).is_relative_to(tmp_path)
