@@ -8,8 +8,8 @@ the mean of the rounds, as one of each minute has the wide spans too. A machine 
 things to do blurs rates by far more than what is looked for: the processor time of the
 gateway's other threads, which write, does not depend on that so much.
 
- of four processes and 1,000 backends that were always busy, in SQLite and in
-PostgreSQL.
+What is read is a week of four processes and 1,000 backends that were always busy, in SQLite
+and in PostgreSQL.
 
     python -m bench.figures [--rounds 5] [--seconds 10] [--write]
 """
@@ -100,7 +100,8 @@ def write_rounds(rounds: int, seconds: int) -> dict[str, list[Round]]:
                 step_aside(gateway.pid, True)
                 if number:  # the first one warms
                     found[name].append(one)
-                    print(f"{number}/{rounds} {name}: {one}", file=sys.stderr, flush=True)
+                    said = f"{number}/{rounds} {name}: {one.rate:,.0f} requests/s"
+                    print(said, file=sys.stderr, flush=True)
     return found
 
 
