@@ -39,7 +39,7 @@ def rebase(
     was = opened.rows.get(prefix, {})
     there = now.rows.get(prefix, {}) if now else {}
     initial, extra = [], []
-    for index in range(_count(data, formset, "INITIAL")):
+    for index in range(_count(data, prefix, "INITIAL")):
         at = f"{prefix}-{index}"
         key = data.get(f"{at}-id", "")
         before = was.get(key)
@@ -54,11 +54,11 @@ def rebase(
                 extra.append(index)
         elif edited and not deleted:
             extra.append(index)
-    extra += range(_count(data, formset, "INITIAL"), _count(data, formset, "TOTAL"))
+    extra += range(_count(data, prefix, "INITIAL"), _count(data, prefix, "TOTAL"))
     if now is None:  # rows name their object, where the theme sends that
         for index in extra:
             data.pop(f"{prefix}-{index}-{formset.fk.name}", None)
-    _renumber(data, formset, initial, extra)
+    _renumber(data, prefix, initial, extra)
 
 
 def merge(
@@ -94,8 +94,7 @@ def sent(data: Iterable[str], prefix: str) -> int:
     return len({number for number, _, field in parts if field and number.isdecimal()})
 
 
-def _count(data: QueryDict, formset: Any, which: str) -> int:
-    prefix: str = formset.get_default_prefix()
+def _count(data: QueryDict, prefix: str, which: str) -> int:
     text = data.get(f"{prefix}-{which}_FORMS", "0")
     there = sent(data, prefix)
     if not text.isdecimal():
@@ -104,15 +103,14 @@ def _count(data: QueryDict, formset: Any, which: str) -> int:
 
 
 def _renumber(
-    data: QueryDict, formset: Any, initial: Sequence[int], extra: Sequence[int]
+    data: QueryDict, prefix: str, initial: Sequence[int], extra: Sequence[int]
 ) -> None:
     """Rows in this order, `extra` ones as new."""
-    prefix: str = formset.get_default_prefix()
     kept = []
     for index in (*initial, *extra):
         at = f"{prefix}-{index}-"
         kept.append({k.removeprefix(at): data.getlist(k) for k in data if k.startswith(at)})
-    for index in range(_count(data, formset, "TOTAL")):
+    for index in range(_count(data, prefix, "TOTAL")):
         for name in [name for name in data if name.startswith(f"{prefix}-{index}-")]:
             del data[name]
     for index, found in enumerate(kept):

@@ -225,10 +225,10 @@ def _plain() -> dict[str, Any]:
 def _move_or_refuse(chosen: Sequence[Draft]) -> None:
     """As `_move`; raises DocumentError where what came into force meanwhile stands in the way,
     by a command say, which asks no draft."""
-    leads = {each.pk: each.values["pool_id"] for each in chosen if "pool_id" in each.values}
+    leads = {each: each.values["pool_id"] for each in chosen if each.values.get("pool_id")}
     there = Pool.drafted.filter(pk__in=set(leads.values())).values_list("pk", flat=True)
     kept = set(there)
-    gone = [each for each in chosen if leads.get(each.pk, 0) and leads[each.pk] not in kept]
+    gone = [each for each, pool in leads.items() if pool not in kept]
     if gone:
         said = "the pool that it leads or belongs to is gone: choose another"
         raise DocumentError([Problem((path(each),), said) for each in gone])
