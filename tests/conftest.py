@@ -9,18 +9,20 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
-from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests import migrated, services
 
 # Neither luck nor a slow machine fails a test: its made examples are the same for everybody,
 # and bounded by number. `--hypothesis-profile=search` looks for new ones.
-BOUNDED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("same", BOUNDED, derandomize=True)
-settings.register_profile("search", BOUNDED, max_examples=1000, print_blob=True)
-settings.load_profile("same")
+BOUNDED = hypothesis.settings(
+    deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile("same", BOUNDED, derandomize=True)
+hypothesis.settings.register_profile("search", BOUNDED, max_examples=1000, print_blob=True)
+hypothesis.settings.load_profile("same")
 
 # Who runs the tests in the background may have them ignore it, and their children with them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -80,6 +82,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """What was collected stays: garbage is looked for elsewhere."""
     gc.freeze()
+
+
+@pytest.fixture
+def console_alone(settings) -> None:
+    """The admin without the proxy in front of it."""
+    proxy = "pools.wsgi.middleware.ReverseProxyMiddleware"
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != proxy]
 
 
 @pytest.fixture(scope="session")

@@ -24,14 +24,7 @@ DOCUMENT = {
 
 
 @pytest.fixture(autouse=True)
-def console_alone(settings):
-    """The admin without the proxy in front of it."""
-    proxy = "pools.wsgi.middleware.ReverseProxyMiddleware"
-    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != proxy]
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left(settings) -> Iterator[None]:
+def no_thread_is_left(settings, console_alone) -> Iterator[None]:
     """Watchers look when they are asked to and keep nothing; those of a test end with it."""
     settings.POOLS_POLL_INTERVAL_S = 0
     settings.POOLS_DATA_DIR = None

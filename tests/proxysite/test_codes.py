@@ -12,22 +12,11 @@ from django_otp.plugins.otp_static.models import StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from pools.models import AuditEntry
-from tests.proxysite.test_signin import PASSWORD, sign_in
+from tests.proxysite.signing import PASSWORD, sign_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("console_alone")]
 
 PAGE, ASKED = "/admin/codes/", "/admin/code/"
-
-
-@pytest.fixture(autouse=True)
-def console_alone(settings):
-    proxy = "pools.wsgi.middleware.ReverseProxyMiddleware"
-    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != proxy]
-
-
-@pytest.fixture
-def ann(django_user_model):
-    return django_user_model.objects.create_superuser("ann", password=PASSWORD)
 
 
 @pytest.fixture

@@ -6,13 +6,7 @@ import pytest
 from django.contrib.auth.models import Group, Permission
 from django.test import Client
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def console_alone(settings):
-    proxy = "pools.wsgi.middleware.ReverseProxyMiddleware"
-    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != proxy]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("console_alone")]
 
 
 def browser(user) -> Client:

@@ -12,15 +12,9 @@ from pools.admin import numbers
 from pools.models import AuditEntry, Pool, Revision
 from tests.admin import browser
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("console_alone")]
 
 KOREAN = {"accept-language": "ko-KR,ko;q=0.9,en;q=0.5"}
-
-
-@pytest.fixture(autouse=True)
-def console_alone(settings):
-    proxy = "pools.wsgi.middleware.ReverseProxyMiddleware"
-    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != proxy]
 
 
 @pytest.fixture(autouse=True)

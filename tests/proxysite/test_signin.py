@@ -13,27 +13,9 @@ from django.test import Client
 
 from pools.models import AuditEntry
 from proxysite import sessions
+from tests.proxysite.signing import LOGIN, PASSWORD, sign_in
 
-pytestmark = pytest.mark.django_db
-
-PASSWORD = "correct horse battery"
-LOGIN = "/admin/login/"
-
-
-@pytest.fixture(autouse=True)
-def console_alone(settings):
-    proxy = "pools.wsgi.middleware.ReverseProxyMiddleware"
-    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != proxy]
-
-
-@pytest.fixture
-def ann(django_user_model):
-    return django_user_model.objects.create_superuser("ann", password=PASSWORD)
-
-
-def sign_in(client: Client, name: str, password: str, address: str = "192.0.2.1"):
-    typed = {"username": name, "password": password}
-    return client.post(LOGIN, typed, REMOTE_ADDR=address)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("console_alone")]
 
 
 def told() -> list[tuple[str, str, str]]:

@@ -9,30 +9,20 @@ from django_otp.oath import totp
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-PASSWORD = "correct horse battery"
+from tests.proxysite.signing import sign_in
 
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("console_alone")]
 
-@pytest.fixture(autouse=True)
-def console_alone(settings):
-    proxy = "pools.wsgi.middleware.ReverseProxyMiddleware"
-    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != proxy]
-
-
-@pytest.fixture
-def ann(db, django_user_model):
-    return django_user_model.objects.create_superuser("ann", password=PASSWORD)
-
-
-def sign_in(client: Client, password: str = PASSWORD, **headers: str):
-    data = {"username": "ann", "password": password}
-    return client.post("/admin/login/", data, headers=headers)
+HERE = "127.0.0.1"
 
 
 def test_a_forwarded_address_of_a_stranger_does_not_get_around_the_lock(ann, settings):
     client = Client()
     for number in range(settings.AXES_FAILURE_LIMIT):
-        sign_in(client, "wrong", **{"x-forwarded-for": f"203.0.113.{number}"})
-    assert sign_in(client, **{"x-forwarded-for": "203.0.113.99"}).status_code == 429
+        forwarded = {"x-forwarded-for": f"203.0.113.{number}"}
+        sign_in(client, password="wrong", address=HERE, headers=forwarded)
+    forwarded = {"x-forwarded-for": "203.0.113.99"}
+    assert sign_in(client, address=HERE, headers=forwarded).status_code == 429
 
 
 def test_without_the_code_no_page_is_opened_and_each_code_is_good_once(ann):
